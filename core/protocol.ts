@@ -1,0 +1,115 @@
+/**
+ * What a protocol is: one value `{ kind, name, make }`. The worker accepts connections and owns their limits; the
+ * protocol turns bytes into messages, hands each to the listener's stack and writes what comes back. A protocol knows
+ * no policy, opens no socket and sets no timer of its own.
+ */
+import type { Refusal } from "./errors.ts";
+import type { Reason } from "./reasons.ts";
+import type { Log } from "./context.ts";
+import type { Scope } from "./scope.ts";
+import type { Service } from "./service.ts";
+
+/** Where a connection is in its life; decides which limit applies. */
+export const Phase = {
+  /** Accepted, nothing read yet: `accept.firstByte`. */
+  first: 0,
+  /** A message has begun and is not complete: `accept.headers`. */
+  head: 1,
+  /** A message body is being received: `accept.body`. */
+  body: 2,
+  /** A complete message is with the handler: `deadline`. */
+  serving: 3,
+  /** Between messages: `accept.idle`. */
+  idle: 4,
+  /** Upgraded or streaming: no limit but the connection's age. */
+  stream: 5,
+} as const;
+
+/** A value of {@link Phase}. */
+export type PhaseValue = typeof Phase[keyof typeof Phase];
+
+/**
+ * One accepted connection, made by the accept path, handed to exactly one protocol server. The protocol sets the two
+ * callbacks before it first yields, moves `phase` along, and calls {@link done} exactly once.
+ */
+export interface Connection {
+  /** Running number within this worker. */
+  readonly id: number;
+  /** The byte stream; a protocol may read and write it, or give it to the runtime's own server. */
+  readonly stream: ByteStream;
+  /** Peer address without port; empty for unix sockets. */
+  readonly address: string;
+  /** Subject of the verified client certificate; empty where there is none. */
+  readonly client: string;
+  readonly tls: boolean;
+  /** Requests served so far. */
+  requests: number;
+  /** True when the next answer should be the last one (drain, age). Read it for every answer. */
+  closing: boolean;
+  /** Moves to `phase`; the limit of that phase starts to run now. Cheap. */
+  enter(phase: PhaseValue): void;
+  /** Called by the guard: end at once, whatever is going on. Must not throw. */
+  kill: (reason: Reason) => void;
+  /** Called by the guard on drain: end as soon as nothing is in flight; idle ones now. Must not throw. */
+  finish: () => void;
+  /** The protocol is through with it; closes the stream where that has not happened. */
+  done(reason: Reason): void;
+}
+
+/** The part of Deno.Conn that protocols use; node sockets are adapted to it. */
+export interface ByteStream {
+  read(into: Uint8Array): Promise<number | null>;
+  write(bytes: Uint8Array): Promise<number>;
+  closeWrite(): Promise<void>;
+  close(): void;
+  /** The runtime's own connection where this is one; undefined for handed-over node sockets. */
+  readonly native?: Deno.Conn;
+  /** The node socket where this is one. */
+  readonly node?: unknown;
+}
+
+/** What a protocol gets from the worker for one listener. */
+export interface ListenerHost<Plan, Message, Answer> {
+  /** `api` of `listeners.api`. */
+  readonly name: string;
+  readonly plan: Plan;
+  readonly log: Log;
+  /** The manifest's folder. */
+  readonly directory: string;
+  /**
+   * Runs one message through the listener's stack (stats, access log, rate, deadline, admission) and then `service`.
+   * Never throws and never rejects: what goes wrong comes back as a {@link Refusal}. Synchronous when nothing waits.
+   * `text` names the request in the table of requests in flight and the access log ("GET /users").
+   */
+  handle(
+    connection: Connection,
+    message: Message,
+    text: string,
+    service: Service<Message, Answer>,
+  ): Answer | Refusal | Promise<Answer | Refusal>;
+  /** Counts and logs the refusal of something that never became a message (too large, malformed). */
+  refuse(connection: Connection, reason: Reason, text: string): void;
+  /** Loads `{ module, export }` of the plan once per worker, running its `start(ctx)`; `stop(ctx)` runs at the end. */
+  load(handler: { module: string; export: string }): Promise<unknown>;
+  /** A service that runs on the pool `name` through the protocol's adapter module (see core/pool). */
+  onPool(
+    pool: string,
+    adapter: string,
+    handler: { module: string; export: string },
+  ): (payload: Uint8Array, signal: AbortSignal | undefined, deadline: number) => Promise<Uint8Array>;
+}
+
+/** Serves the connections of one listener. */
+export interface ProtocolServer {
+  /** Takes over an accepted connection. Must not throw. */
+  serve(connection: Connection): void;
+}
+
+/** A protocol, registered by being in the list that the worker is built with. */
+export interface Protocol<Plan, Message, Answer> {
+  readonly kind: "protocol";
+  readonly name: string;
+  /** ALPN names offered on TLS listeners. */
+  readonly alpn: readonly string[];
+  make(host: ListenerHost<Plan, Message, Answer>, scope: Scope): Promise<ProtocolServer>;
+}

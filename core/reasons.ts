@@ -1,0 +1,73 @@
+/**
+ * The one table of reasons: who ended a connection or a request, in which phase, and what that looks like outside.
+ * Responses, log lines, metrics and meta pages all carry the same code. Nothing ends without one of these.
+ */
+
+/** Who caused an end. */
+export type Party = "client" | "service" | "upstream" | "operator";
+
+/** One row: `status` is the HTTP status where there is a response, 0 where the connection is simply closed. */
+export interface ReasonRow {
+  readonly party: Party;
+  readonly phase: "connect" | "tls" | "head" | "body" | "queue" | "handler" | "response" | "idle" | "drain";
+  readonly status: number;
+  /** One sentence for people. */
+  readonly text: string;
+}
+
+const row = (party: Party, phase: ReasonRow["phase"], status: number, text: string): ReasonRow => ({
+  party,
+  phase,
+  status,
+  text,
+});
+
+/** Every reason by its code. Codes are stable: dashboards and clients match on them. */
+export const reasons = {
+  ok: row("service", "response", 200, "answered"),
+  // connections
+  connections_full: row("service", "connect", 0, "the listener holds as many connections as it may"),
+  address_full: row("service", "connect", 0, "this address holds as many connections as it may"),
+  tls_failed: row("client", "tls", 0, "the TLS handshake failed"),
+  tls_timeout: row("client", "tls", 0, "the TLS handshake took too long"),
+  first_byte_timeout: row("client", "connect", 0, "the connection never said anything"),
+  head_timeout: row("client", "head", 408, "the request head took too long"),
+  body_timeout: row("client", "body", 408, "the request body took too long"),
+  write_timeout: row("client", "response", 0, "the client did not read its answer"),
+  idle_timeout: row("client", "idle", 0, "no further request on this connection"),
+  age_reached: row("service", "idle", 0, "the connection reached its age"),
+  client_closed: row("client", "idle", 0, "the client closed the connection"),
+  client_reset: row("client", "idle", 0, "the client reset the connection"),
+  protocol_error: row("client", "head", 400, "the bytes do not follow the protocol"),
+  drain: row("operator", "drain", 0, "the worker is draining"),
+  // requests
+  head_too_large: row("client", "head", 431, "the request head is larger than allowed"),
+  url_too_long: row("client", "head", 414, "the URL is longer than allowed"),
+  body_too_large: row("client", "body", 413, "the message is larger than allowed"),
+  bad_request: row("client", "head", 400, "the request makes no sense"),
+  no_route: row("client", "head", 404, "no route matches"),
+  method_not_allowed: row("client", "head", 405, "the route does not take this method"),
+  forbidden: row("client", "head", 403, "access is denied"),
+  rate_limited: row("client", "head", 429, "too many requests"),
+  queue_full: row("service", "queue", 503, "as many requests run and wait as may"),
+  queue_timeout: row("service", "queue", 503, "the request waited too long to be served"),
+  draining: row("operator", "drain", 503, "the service is stopping"),
+  deadline: row("service", "handler", 504, "the deadline passed"),
+  client_left: row("client", "handler", 499, "the client left before the answer"),
+  handler_error: row("service", "handler", 500, "the handler failed"),
+  pool_full: row("service", "queue", 503, "the thread pool's queue is full"),
+  pool_timeout: row("service", "handler", 504, "the pool's time limit passed"),
+  pool_lost: row("service", "handler", 500, "the pool thread was lost while it ran this request"),
+  slot_leaked: row("service", "handler", 504, "the request held its slot far beyond its deadline"),
+} as const satisfies Record<string, ReasonRow>;
+
+/** A code of the table. */
+export type Reason = keyof typeof reasons;
+
+/** All codes in a fixed order; {@link reasonIndex} is the position in it. */
+export const reasonCodes: readonly Reason[] = Object.keys(reasons) as Reason[];
+
+/** Position of each code in {@link reasonCodes}. */
+export const reasonIndex: Readonly<Record<Reason, number>> = Object.fromEntries(
+  reasonCodes.map((code, index) => [code, index]),
+) as Record<Reason, number>;
