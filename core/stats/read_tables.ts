@@ -1,0 +1,159 @@
+/**
+ * Reads the tables of all slots: processes, requests in flight, connections. Rows may be written meanwhile: a row is
+ * read again when its sequence number moved, and what a dead writer left half-written is shown and called torn.
+ */
+import { readText } from "./fixed_text.ts";
+import * as layout from "./layout.ts";
+import type { Slot, SlotInfo } from "./slot.ts";
+import type { StatsMemory } from "./stats_memory.ts";
+
+/** One request in flight. Times are epoch ms. */
+export interface InflightRequest {
+  slot: number;
+  /** Stable id of the worker. */
+  worker: string;
+  /** Running number in its slot. */
+  id: number;
+  listener: string;
+  phase: number;
+  startedAt: number;
+  text: string;
+  /** Last mark, empty without one, and when. */
+  mark: string;
+  markedAt: number;
+  /** Row of its connection in the same slot, -1 without one. */
+  connection: number;
+  /** True when the row was caught half-written: its writer died or hangs in it. */
+  torn: boolean;
+}
+
+/** One open connection. Times are epoch ms. */
+export interface OpenConnection {
+  slot: number;
+  worker: string;
+  /** Row in the slot. */
+  row: number;
+  listener: string;
+  peer: string;
+  tls: boolean;
+  phase: number;
+  openedAt: number;
+  activeAt: number;
+  requests: number;
+  bytesIn: number;
+  bytesOut: number;
+  torn: boolean;
+}
+
+/** Rows, oldest first, at most `limit` of the `total`. */
+export interface Rows<T> {
+  total: number;
+  rows: T[];
+}
+
+const attempts = 4;
+
+/** The head of every slot that was ever written. */
+export function readSlots(memory: StatsMemory): SlotInfo[] {
+  return memory.usedSlots().map((slot) => slot.info());
+}
+
+/** The requests in flight of all processes, or of those `only` accepts. */
+export function readInflight(
+  memory: StatsMemory,
+  options: { limit?: number; only?: (slot: Slot) => boolean } = {},
+): Rows<InflightRequest> {
+  const { inflightRow: r } = layout;
+  return readRows(memory, options, {
+    highAt: layout.slotI32.inflightHigh,
+    max: layout.maxInflight,
+    at: layout.inflightAt,
+    bytes: layout.inflightBytes,
+    live: ({ f64 }) => f64[r.id] !== 0,
+    decode: ({ bytes, i32, f64 }, slot, worker, _row, torn) => ({
+      slot: slot.number,
+      worker,
+      id: f64[r.id]!,
+      listener: slot.text(i32[r.listener]!),
+      phase: i32[r.phase]!,
+      startedAt: f64[r.startedAt]!,
+      text: readText(bytes, r.text, r.textBytes, i32[r.textLen]!),
+      mark: readText(bytes, r.mark, r.textBytes, i32[r.markLen]!),
+      markedAt: i32[r.markLen] === 0 ? 0 : f64[r.markedAt]!,
+      connection: i32[r.connection]!,
+      torn,
+    }),
+    age: (request) => request.startedAt,
+  });
+}
+
+/** The open connections of all processes, or of those `only` accepts. */
+export function readConnections(
+  memory: StatsMemory,
+  options: { limit?: number; only?: (slot: Slot) => boolean } = {},
+): Rows<OpenConnection> {
+  const { connectionRow: r } = layout;
+  return readRows(memory, options, {
+    highAt: layout.slotI32.connectionHigh,
+    max: layout.maxConnections,
+    at: layout.connectionsAt,
+    bytes: layout.connectionBytes,
+    live: ({ i32 }) => i32[r.open] === 1,
+    decode: ({ bytes, i32, f64 }, slot, worker, row, torn) => ({
+      slot: slot.number,
+      worker,
+      row,
+      listener: slot.text(i32[r.listener]!),
+      peer: readText(bytes, r.peer, r.peerBytes, i32[r.peerLen]!),
+      tls: i32[r.tls] === 1,
+      phase: i32[r.phase]!,
+      openedAt: f64[r.openedAt]!,
+      activeAt: f64[r.activeAt]!,
+      requests: f64[r.requests]!,
+      bytesIn: f64[r.bytesIn]!,
+      bytesOut: f64[r.bytesOut]!,
+      torn,
+    }),
+    age: (connection) => connection.openedAt,
+  });
+}
+
+interface Table<T> {
+  highAt: number;
+  max: number;
+  at: number;
+  bytes: number;
+  live(row: layout.SlotViews): boolean;
+  decode(row: layout.SlotViews, slot: Slot, worker: string, index: number, torn: boolean): T;
+  age(row: T): number;
+}
+
+function readRows<T>(
+  memory: StatsMemory,
+  { limit = 1000, only }: { limit?: number; only?: (slot: Slot) => boolean },
+  table: Table<T>,
+): Rows<T> {
+  const rows: T[] = [];
+  const copy = layout.viewsOf(new ArrayBuffer(table.bytes), 0, table.bytes);
+  for (const slot of memory.usedSlots()) {
+    if (only && !only(slot)) continue;
+    const worker = slot.id;
+    const high = Math.min(Math.max(slot.views.i32[table.highAt]!, 0), table.max);
+    for (let row = 0; row < high; row++) {
+      const torn = !copyRow(slot.views, table.at + row * table.bytes, copy);
+      if (table.live(copy)) rows.push(table.decode(copy, slot, worker, row, torn));
+    }
+  }
+  rows.sort((a, b) => table.age(a) - table.age(b));
+  return { total: rows.length, rows: rows.slice(0, limit) };
+}
+
+/** Copies one row; false when it could not be had in one piece. */
+function copyRow(views: layout.SlotViews, at: number, copy: layout.SlotViews): boolean {
+  for (let attempt = 0; attempt < attempts; attempt++) {
+    const before = Atomics.load(views.i32, at / 4);
+    copy.bytes.set(views.bytes.subarray(at, at + copy.bytes.byteLength));
+    if ((before & 1) === 0 && Atomics.load(views.i32, at / 4) === before) return true;
+  }
+  return false;
+}
