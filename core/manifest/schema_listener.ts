@@ -1,0 +1,259 @@
+/** The listeners: one strict map per protocol, told apart by `protocol`. */
+import { z } from "zod";
+import {
+  access,
+  admit,
+  deadline,
+  guardKeys,
+  handlerKey,
+  rateLimit,
+  run,
+  servingKeys,
+} from "./schema_common.ts";
+import {
+  defaulted,
+  duration,
+  endpoint,
+  exactlyOne,
+  existing,
+  handler,
+  hasOne,
+  integer,
+  isGiven,
+  listenAddress,
+  name,
+  oneOrMore,
+  optional,
+  peerAddress,
+  required,
+  secret,
+  shaped,
+  size,
+  text,
+} from "./terms.ts";
+
+const listen = required(
+  oneOrMore(listenAddress()),
+  "Where it listens: `host:port`, `[::]:port`, `unix:./path`, or a list of these; port 0 takes any free port.",
+);
+
+const match = z.strictObject({
+  path: optional(
+    shaped(
+      /^\/[^\s?#]*$/,
+      "a path that begins with `/`, such as `/users/*`",
+      (written) => /^[A-Za-z0-9_*.-]/.test(String(written)) ? [`/${written}`] : [],
+    ),
+    "Path of the URL; a `*` at the end takes everything below. Any path unless given.",
+  ),
+  methods: optional(
+    z.array(
+      shaped(
+        /^[A-Z][A-Z-]*$/,
+        "a method in capitals, such as GET",
+        (written) => /^[A-Za-z]+$/.test(String(written)) ? [String(written).toUpperCase()] : [],
+      ),
+    ).min(1),
+    "Methods; any unless given.",
+  ),
+  host: optional(
+    shaped(
+      /^(?:\*\.)?[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?$|^\[[0-9A-Fa-f:.]+\]$/,
+      "a host name without a port",
+    ),
+    "Host the client asked for, without port; `*.example.com` takes all below. Any unless given.",
+  ),
+});
+
+const respond = z.strictObject({
+  status: defaulted(integer(200, 599), 200, "Status code."),
+  body: defaulted(z.string({ error: "must be text" }), "", "Body, as text."),
+  headers: defaulted(
+    z.record(
+      shaped(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, "a header name"),
+      shaped(
+        /^[^\r\n\0]*$/,
+        "a header value (text on one line)",
+        (written) => typeof written === "number" || typeof written === "boolean" ? [`"${written}"`] : [],
+      ),
+    ),
+    {},
+    "Headers of the answer.",
+  ),
+});
+
+/** What a route can do; the order is the one in error texts. */
+export const routeActions = ["handler", "upstream", "files", "respond"] as const;
+
+const route = z.strictObject({
+  match: defaulted(
+    match,
+    {},
+    "Which requests this route takes; all unless given. The first route that matches wins.",
+  ),
+  handler: optional(handler(), "Code that answers."),
+  upstream: optional(name(), "Upstream that answers: a reverse proxy without code."),
+  files: optional(existing("directory", "a folder"), "Folder whose files answer."),
+  respond: optional(respond, "A fixed answer."),
+  rewrite: optional(
+    z.strictObject({
+      stripPrefix: required(
+        shaped(/^\/[^\s?#]*$/, "a path that begins with `/`"),
+        "Prefix cut from the path before it goes on.",
+      ),
+    }),
+    "Change of the request before the action sees it.",
+  ),
+}).check(hasOne(routeActions, "must have exactly one action of")).meta({ oneOf: routeActions.map(isGiven) });
+
+const http = z.strictObject({
+  protocol: required(z.literal("http"), "HTTP/1.1, HTTP/2 and WebSocket."),
+  listen,
+  handler: optional(
+    handlerKey,
+    "Module whose default export serves what no route takes; `./file.ts#name` takes a named export.",
+  ),
+  routes: defaulted(z.array(route).min(0), [], "Looked at before `handler`; the first that matches wins."),
+  ...servingKeys,
+  limits: defaulted(
+    z.strictObject({
+      body: defaulted(size(), "8MiB", "Longest request body; more is refused with 413."),
+      headers: defaulted(size({ min: "256B" }), "16KiB", "Longest request head; more is refused with 431."),
+      url: defaulted(size({ min: "16B" }), "8KiB", "Longest URL; more is refused with 414."),
+    }),
+    {},
+    "Sizes of requests.",
+  ),
+  ...guardKeys,
+}).check(z.check((payload) => {
+  const value = payload.value as { handler?: unknown; routes?: unknown };
+  if (value.handler || (Array.isArray(value.routes) && value.routes.length > 0)) return;
+  if (payload.issues.length > 0) return;
+  payload.issues.push({
+    code: "custom",
+    message: "serves nothing: it needs a `handler` or `routes`",
+    input: payload.value,
+  });
+})).meta({
+  anyOf: [isGiven("handler"), { required: ["routes"], properties: { routes: { minItems: 1 } } }],
+});
+
+const thrift = z.strictObject({
+  protocol: required(z.literal("thrift"), "Apache Thrift."),
+  listen,
+  handler: handlerKey,
+  idl: required(existing("file", "a Thrift IDL"), "The Thrift IDL that declares the service."),
+  service: required(
+    shaped(/^[A-Za-z_][A-Za-z0-9_.]*$/, "the name of a service in the IDL"),
+    "Name of the service in the IDL.",
+  ),
+  tracking: defaulted(
+    z.boolean(),
+    true,
+    "Handshake, request and response headers for tracking; clients without them work too.",
+  ),
+  ...servingKeys,
+  ...guardKeys,
+});
+
+const frameMax = defaulted(
+  size({ positive: true }),
+  "1MiB",
+  "Longest frame; a longer one closes the connection.",
+);
+const frameBytes = z.literal([1, 2, 4, 8], {
+  error: (issue) =>
+    issue.input === undefined ? "is required" : `must be 1, 2, 4 or 8, but is ${JSON.stringify(issue.input)}`,
+});
+
+const framing = exactlyOne({
+  lengthPrefix: required(
+    z.strictObject({
+      bytes: defaulted(frameBytes, 4, "Bytes of the length: 1, 2, 4 or 8."),
+      endian: defaulted(z.enum(["big", "little"]), "big", "Byte order of the length."),
+      includesItself: defaulted(z.boolean(), false, "Whether the length counts its own bytes."),
+    }),
+    "Frames that begin with their length as a fixed number of bytes.",
+  ),
+  delimiter: required(text(), 'Frames that end with this text, for example "\\r\\n".'),
+  netstring: required(z.strictObject({}), "Frames as netstrings: `5:hello,`."),
+  fixed: required(integer(1, 2 ** 30), "Frames of this many bytes."),
+  varint: required(z.strictObject({}), "Frames that begin with their length as a varint."),
+}, { max: frameMax });
+
+const frames = z.strictObject({
+  protocol: required(z.literal("frames"), "Any TCP protocol, framed by declaration."),
+  listen,
+  handler: handlerKey,
+  framing: required(framing, "Where one frame ends and the next begins."),
+  pattern: defaulted(
+    z.enum(["requestReply", "oneWay", "stream"]),
+    "requestReply",
+    "requestReply: one answer per frame, in order, pipelined. oneWay: no answers. stream: any number of answers.",
+  ),
+  idle: defaulted(
+    duration({ positive: true }),
+    "60s",
+    "A connection without a frame for this long is closed.",
+  ),
+  refuse: defaulted(
+    z.string({ error: "must be `close` or the text of a frame" }).min(1),
+    "close",
+    "What a refused frame gets: `close` closes the connection, any other text is sent as a frame.",
+  ),
+  ...servingKeys,
+  ...guardKeys,
+});
+
+const zmq = z.strictObject({
+  protocol: required(z.literal("zmq"), "ZeroMQ."),
+  socket: required(z.enum(["rep", "router", "pull", "sub", "xsub", "pair", "dealer"]), "Kind of the socket."),
+  listen: optional(oneOrMore(endpoint()), "Endpoints to bind: tcp://host:port, ipc://path."),
+  connect: optional(
+    z.union([
+      name(),
+      z.array(endpoint()).min(1),
+      endpoint(),
+    ], {
+      error: (issue) =>
+        Array.isArray(issue.input)
+          ? undefined
+          : "must be the name of an upstream, an endpoint such as `tcp://10.0.0.1:5555`, or a list of endpoints",
+    })
+      .transform((value) => typeof value === "string" || Array.isArray(value) ? value : [value]),
+    "Dial out instead: endpoints, or the name of an upstream.",
+  ),
+  handler: handlerKey,
+  codec: defaulted(z.enum(["json", "msgpack", "raw"]), "json", "How messages are encoded."),
+  curve: optional(
+    z.strictObject({
+      publicKey: required(text("a public key (Z85)"), "Public key of this side, Z85."),
+      secretKey: required(secret(), "Secret key of this side, Z85."),
+    }),
+    "CURVE encryption.",
+  ),
+  signed: optional(
+    z.strictObject({ secret: required(secret(), "Key of the signature.") }),
+    "HMAC-SHA256 over each message; a message without a right one is refused.",
+  ),
+  run,
+  deadline,
+  admit,
+  access,
+  rate: rateLimit,
+}).check(hasOne(["listen", "connect"])).meta({ oneOf: ["listen", "connect"].map(isGiven) });
+
+const kafka = z.strictObject({
+  protocol: required(z.literal("kafka"), "A consumer group of Apache Kafka."),
+  brokers: required(z.array(peerAddress()).min(1), "Brokers to begin with."),
+  topic: required(text("the name of a topic"), "Topic that is consumed."),
+  group: required(text("the name of a consumer group"), "Consumer group."),
+  handler: handlerKey,
+  run,
+  deadline,
+  admit,
+});
+
+export const protocols = ["http", "thrift", "frames", "zmq", "kafka"] as const;
+
+export const listener = z.discriminatedUnion("protocol", [http, thrift, frames, zmq, kafka]);

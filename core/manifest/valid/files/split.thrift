@@ -1,0 +1,1 @@
+service Splitter { string split(1: string user) }
