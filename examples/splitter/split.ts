@@ -1,8 +1,10 @@
 /**
  * The splitter: "in which experiments and groups is this user?" `GET /split?user=…&country=…` and `POST /split` answer
- * it, `GET /experiments` shows what runs. Experiments come from a YAML file (`x-config.experiments` of the manifest,
- * relative to this module), followed while serving; a file with mistakes never replaces a good one.
+ * it, `GET /experiments` shows what runs. Experiments come from `experiments.yaml` beside this module, or from the file
+ * that the environment variable EXPERIMENTS names; it is followed while serving, and a file with mistakes never
+ * replaces a good one.
  */
+import { resolve } from "node:path";
 import type { Context } from "../../core/context.ts";
 import { answer } from "./assign.ts";
 import { ExperimentsError, type ExperimentSet, parseExperiments } from "./experiment_set.ts";
@@ -20,8 +22,7 @@ let watched: WatchedFile | undefined;
 
 /** Loads the experiments before the worker is ready; a file with mistakes keeps the service from starting. */
 export async function start(ctx: Context): Promise<void> {
-  const { experiments = "experiments.yaml" } = ctx.config as { experiments?: string };
-  const path = decodeURIComponent(new URL(experiments, import.meta.url).pathname);
+  const path = resolve(import.meta.dirname!, Deno.env.get("EXPERIMENTS") ?? "experiments.yaml");
   const use = (text: string) => {
     const set = parseExperiments(text, path);
     current = { set, since: new Date() };
