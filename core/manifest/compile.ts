@@ -102,9 +102,10 @@ function validate(read: ReadManifest, options: CompileOptions): CompileResult {
     );
     return { diagnostics, places };
   }
+  // A schema compiled to code pays off after many parses; this is the only one.
   const parsed = withResolution(
     resolutionOf(directory, options),
-    () => manifest.safeParse(value, { error: wordIssue }),
+    () => manifest.safeParse(value, { error: wordIssue, jitless: true }),
   );
   const problems = [
     ...(parsed.success ? [] : diagnose(parsed.error.issues, places)),

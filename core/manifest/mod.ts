@@ -11,3 +11,7 @@ export { redacted, redactPlan } from "./redact_plan.ts";
 export type { Place, Places } from "./places.ts";
 export { grantedCores } from "./granted_cores.ts";
 export type * from "./plan.ts";
+export { type Difference, diffPlans } from "./diff_plans.ts";
+export { explain, type ExplainedValue, type Explanation, renderExplanation } from "./explain.ts";
+export { jsonSchema } from "./json_schema.ts";
+export { unavailable } from "./unavailable.ts";

@@ -11,8 +11,8 @@ export function redactPlan(plan: Plan): Plan {
     if (secrets.has(path)) return redacted;
     if (typeof value === "string") return value.replace(/(:\/\/[^\s/:@]*:)[^\s/@]+@/g, `$1${redacted}@`);
     if (typeof value !== "object" || value === null) return value;
-    const inner = (key: string | number) => path === "" ? String(key) : `${path}.${key}`;
-    if (Array.isArray(value)) return value.map((item, index) => copy(item, inner(index)));
+    if (Array.isArray(value)) return value.map((item, index) => copy(item, `${path}[${index}]`));
+    const inner = (key: string) => path === "" ? key : `${path}.${key}`;
     return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, copy(item, inner(key))]));
   };
   return copy(plan, "") as Plan;

@@ -10,7 +10,9 @@
 import { z } from "zod";
 import { loop, pool, workers } from "./schema_common.ts";
 import { listener } from "./schema_listener.ts";
-import { governance, logs, meta, stream, telemetry, upstream } from "./schema_upstream.ts";
+import { governance } from "./schema_governance.ts";
+import { logs, meta, telemetry } from "./schema_logs.ts";
+import { stream, upstream } from "./schema_upstream.ts";
 import { byName, defaulted, optional, required, shaped, text } from "./terms.ts";
 
 export const manifest = z.strictObject({

@@ -2,7 +2,6 @@
 import { z } from "zod";
 import { resolution } from "./resolution.ts";
 import {
-  byName,
   defaulted,
   duration,
   existing,
@@ -12,9 +11,9 @@ import {
   optional,
   rate,
   required,
+  section,
   shaped,
   size,
-  text,
 } from "./terms.ts";
 
 export const handlerKey = required(
@@ -126,14 +125,16 @@ export const deadline = defaulted(
 );
 
 export const tls = optional(
-  z.strictObject({
-    cert: required(existing("file", "a certificate"), "Certificate chain, PEM."),
-    key: required(existing("file", "a private key"), "Private key, PEM."),
-    clientCa: optional(
-      existing("file", "a CA certificate"),
-      "CA whose certificates clients must present (mutual TLS); off unless given.",
-    ),
-  }),
+  section(() =>
+    z.strictObject({
+      cert: required(existing("file", "a certificate"), "Certificate chain, PEM."),
+      key: required(existing("file", "a private key"), "Private key, PEM."),
+      clientCa: optional(
+        existing("file", "a CA certificate"),
+        "CA whose certificates clients must present (mutual TLS); off unless given.",
+      ),
+    })
+  ),
   "Serve TLS; certificates are read again when they change.",
 );
 
@@ -143,27 +144,34 @@ const accessRule = shaped(
 );
 
 export const access = optional(
-  z.strictObject({
-    allow: defaulted(z.array(accessRule), [], "Who may; empty = everybody who is not denied."),
-    deny: defaulted(z.array(accessRule), [], "Who may not; looked at first."),
-    shadow: defaulted(z.boolean(), false, "true: log what would be refused, and refuse nothing."),
-  }),
+  section(() =>
+    z.strictObject({
+      allow: defaulted(z.array(accessRule), [], "Who may; empty = everybody who is not denied."),
+      deny: defaulted(z.array(accessRule), [], "Who may not; looked at first."),
+      shadow: defaulted(z.boolean(), false, "true: log what would be refused, and refuse nothing."),
+    })
+  ),
   "Who may call: by address, certificate subject or declared client name.",
 );
 
 export const rateLimit = optional(
-  z.strictObject({
-    limit: required(rate({ positive: true }), "Requests that are let through over time, for example 1000/s."),
-    burst: optional(integer(1), "Requests that may come at once; what one second brings unless given."),
-    per: defaulted(
-      shaped(
-        /^(?:service|address|client|header:[A-Za-z0-9-]+)$/,
-        "`service`, `address`, `client` or `header:<name>`",
+  section(() =>
+    z.strictObject({
+      limit: required(
+        rate({ positive: true }),
+        "Requests that are let through over time, for example 1000/s.",
       ),
-      "address",
-      "What is counted separately: service, address, client or header:<name>.",
-    ),
-  }).transform((value) => ({ ...value, burst: value.burst ?? Math.max(1, Math.ceil(value.limit)) })),
+      burst: optional(integer(1), "Requests that may come at once; what one second brings unless given."),
+      per: defaulted(
+        shaped(
+          /^(?:service|address|client|header:[A-Za-z0-9-]+)$/,
+          "`service`, `address`, `client` or `header:<name>`",
+        ),
+        "address",
+        "What is counted separately: service, address, client or header:<name>.",
+      ),
+    }).transform((value) => ({ ...value, burst: value.burst ?? Math.max(1, Math.ceil(value.limit)) }))
+  ),
   "Rate limit, counted over all workers of the host.",
 );
 
@@ -172,43 +180,47 @@ export const servingKeys = { run, deadline, accept, admit };
 /** Keys of listeners that can be guarded. */
 export const guardKeys = { tls, access, rate: rateLimit };
 
-export const loop = z.strictObject({
-  handler: handlerKey,
-  every: required(
-    duration({ min: "1ms" }),
-    "Time from the start of one run to the start of the next; runs never overlap.",
-  ),
-  on: defaulted(
-    z.enum(["everyWorker", "oneWorker", "leader"]),
-    "oneWorker",
-    "Where it runs: everyWorker, oneWorker of this host, or the leader of the cluster (needs governance.store).",
-  ),
-  timeout: defaulted(
-    duration({ positive: true }),
-    "30s",
-    "Longest time of one run; past it ctx.signal aborts and the run counts as failed.",
-  ),
-  fatal: defaulted(z.boolean(), false, "true: a failed run ends the worker, which is then replaced."),
-});
-
-export const pool = z.discriminatedUnion("kind", [
+export const loop = section(() =>
   z.strictObject({
-    kind: required(z.literal("cpu"), "cpu: threads for computing."),
-    threads: defaulted(
-      z.union([z.literal("auto"), integer(1, 1024)]).transform((value) =>
-        value === "auto" ? resolution().cores : value
-      ),
-      "auto",
-      "Threads per worker; auto = the cores this service may use.",
+    handler: handlerKey,
+    every: required(
+      duration({ min: "1ms" }),
+      "Time from the start of one run to the start of the next; runs never overlap.",
     ),
-    ...poolKeys(256),
-  }),
-  z.strictObject({
-    kind: required(z.literal("io"), "io: threads for code that blocks."),
-    threads: defaulted(integer(1, 1024), 10, "Threads per worker."),
-    ...poolKeys(1000),
-  }),
-]);
+    on: defaulted(
+      z.enum(["everyWorker", "oneWorker", "leader"]),
+      "oneWorker",
+      "Where it runs: everyWorker, oneWorker of this host, or the leader of the cluster (needs governance.store).",
+    ),
+    timeout: defaulted(
+      duration({ positive: true }),
+      "30s",
+      "Longest time of one run; past it ctx.signal aborts and the run counts as failed.",
+    ),
+    fatal: defaulted(z.boolean(), false, "true: a failed run ends the worker, which is then replaced."),
+  })
+);
+
+export const pool = section(() =>
+  z.discriminatedUnion("kind", [
+    z.strictObject({
+      kind: required(z.literal("cpu"), "cpu: threads for computing."),
+      threads: defaulted(
+        z.union([z.literal("auto"), integer(1, 1024)]).transform((value) =>
+          value === "auto" ? resolution().cores : value
+        ),
+        "auto",
+        "Threads per worker; auto = the cores this service may use.",
+      ),
+      ...poolKeys(256),
+    }),
+    z.strictObject({
+      kind: required(z.literal("io"), "io: threads for code that blocks."),
+      threads: defaulted(integer(1, 1024), 10, "Threads per worker."),
+      ...poolKeys(1000),
+    }),
+  ])
+);
 
 function poolKeys(queue: number) {
   return {
@@ -262,5 +274,3 @@ export const workers = defaulted(
   {},
   "The processes that serve.",
 );
-
-export { byName, text };

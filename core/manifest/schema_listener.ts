@@ -27,6 +27,7 @@ import {
   peerAddress,
   required,
   secret,
+  section,
   shaped,
   size,
   text,
@@ -37,74 +38,78 @@ const listen = required(
   "Where it listens: `host:port`, `[::]:port`, `unix:./path`, or a list of these; port 0 takes any free port.",
 );
 
-const match = z.strictObject({
-  path: optional(
-    shaped(
-      /^\/[^\s?#]*$/,
-      "a path that begins with `/`, such as `/users/*`",
-      (written) => /^[A-Za-z0-9_*.-]/.test(String(written)) ? [`/${written}`] : [],
-    ),
-    "Path of the URL; a `*` at the end takes everything below. Any path unless given.",
-  ),
-  methods: optional(
-    z.array(
+const match = () =>
+  z.strictObject({
+    path: optional(
       shaped(
-        /^[A-Z][A-Z-]*$/,
-        "a method in capitals, such as GET",
-        (written) => /^[A-Za-z]+$/.test(String(written)) ? [String(written).toUpperCase()] : [],
+        /^\/[^\s?#]*$/,
+        "a path that begins with `/`, such as `/users/*`",
+        (written) => /^[A-Za-z0-9_*.-]/.test(String(written)) ? [`/${written}`] : [],
       ),
-    ).min(1),
-    "Methods; any unless given.",
-  ),
-  host: optional(
-    shaped(
-      /^(?:\*\.)?[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?$|^\[[0-9A-Fa-f:.]+\]$/,
-      "a host name without a port",
+      "Path of the URL; a `*` at the end takes everything below. Any path unless given.",
     ),
-    "Host the client asked for, without port; `*.example.com` takes all below. Any unless given.",
-  ),
-});
+    methods: optional(
+      z.array(
+        shaped(
+          /^[A-Z][A-Z-]*$/,
+          "a method in capitals, such as GET",
+          (written) => /^[A-Za-z]+$/.test(String(written)) ? [String(written).toUpperCase()] : [],
+        ),
+      ).min(1),
+      "Methods; any unless given.",
+    ),
+    host: optional(
+      shaped(
+        /^(?:\*\.)?[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?$|^\[[0-9A-Fa-f:.]+\]$/,
+        "a host name without a port",
+      ),
+      "Host the client asked for, without port; `*.example.com` takes all below. Any unless given.",
+    ),
+  });
 
-const respond = z.strictObject({
-  status: defaulted(integer(200, 599), 200, "Status code."),
-  body: defaulted(z.string({ error: "must be text" }), "", "Body, as text."),
-  headers: defaulted(
-    z.record(
-      shaped(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, "a header name"),
-      shaped(
-        /^[^\r\n\0]*$/,
-        "a header value (text on one line)",
-        (written) => typeof written === "number" || typeof written === "boolean" ? [`"${written}"`] : [],
+const respond = () =>
+  z.strictObject({
+    status: defaulted(integer(200, 599), 200, "Status code."),
+    body: defaulted(z.string({ error: "must be text" }), "", "Body, as text."),
+    headers: defaulted(
+      z.record(
+        shaped(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, "a header name"),
+        shaped(
+          /^[^\r\n\0]*$/,
+          "a header value (text on one line)",
+          (written) => typeof written === "number" || typeof written === "boolean" ? [`"${written}"`] : [],
+        ),
       ),
+      {},
+      "Headers of the answer.",
     ),
-    {},
-    "Headers of the answer.",
-  ),
-});
+  });
 
 /** What a route can do; the order is the one in error texts. */
 export const routeActions = ["handler", "upstream", "files", "respond"] as const;
 
-const route = z.strictObject({
-  match: defaulted(
-    match,
-    {},
-    "Which requests this route takes; all unless given. The first route that matches wins.",
-  ),
-  handler: optional(handler(), "Code that answers."),
-  upstream: optional(name(), "Upstream that answers: a reverse proxy without code."),
-  files: optional(existing("directory", "a folder"), "Folder whose files answer."),
-  respond: optional(respond, "A fixed answer."),
-  rewrite: optional(
-    z.strictObject({
-      stripPrefix: required(
-        shaped(/^\/[^\s?#]*$/, "a path that begins with `/`"),
-        "Prefix cut from the path before it goes on.",
-      ),
-    }),
-    "Change of the request before the action sees it.",
-  ),
-}).check(hasOne(routeActions, "must have exactly one action of")).meta({ oneOf: routeActions.map(isGiven) });
+const route = section(() =>
+  z.strictObject({
+    match: defaulted(
+      match(),
+      {},
+      "Which requests this route takes; all unless given. The first route that matches wins.",
+    ),
+    handler: optional(handler(), "Code that answers."),
+    upstream: optional(name(), "Upstream that answers: a reverse proxy without code."),
+    files: optional(existing("directory", "a folder"), "Folder whose files answer."),
+    respond: optional(respond(), "A fixed answer."),
+    rewrite: optional(
+      z.strictObject({
+        stripPrefix: required(
+          shaped(/^\/[^\s?#]*$/, "a path that begins with `/`"),
+          "Prefix cut from the path before it goes on.",
+        ),
+      }),
+      "Change of the request before the action sees it.",
+    ),
+  }).check(hasOne(routeActions, "must have exactly one action of")).meta({ oneOf: routeActions.map(isGiven) })
+);
 
 const http = z.strictObject({
   protocol: required(z.literal("http"), "HTTP/1.1, HTTP/2 and WebSocket."),

@@ -16,6 +16,8 @@ export function unwrap(schema: Schema): Schema[] {
     case "nullable":
     case "optional":
       return unwrap(def.innerType);
+    case "lazy":
+      return unwrap((schema as z.core.$ZodLazy)._zod.innerType);
     case "pipe":
       return [schema, ...unwrap(def.in)];
     case "union":

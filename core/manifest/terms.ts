@@ -160,6 +160,9 @@ export const name = () =>
     },
   );
 
+/** A section that many manifests have not: built when one has, which a quick start needs. */
+export const section = <S extends z.ZodType>(build: () => S) => z.lazy(build);
+
 /** Declarations by name. */
 export const byName = <S extends z.ZodType>(schema: S) => z.record(name(), schema);
 
