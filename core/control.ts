@@ -32,6 +32,17 @@ export interface PlanMessage {
   runtimeFolder: string;
   /** How this child's stderr/console lines are told apart. */
   label: string;
+  /** Whether people read the supervisor's stdout at a terminal; the child itself only sees a pipe. */
+  terminal?: boolean;
+}
+
+/**
+ * Child → supervisor, optional: these addresses are bound now. Sent right after binding it keeps the group's index list
+ * exact even when a worker dies between binding and `ready`.
+ */
+export interface Listening {
+  type: "listening";
+  addresses: Record<string, string[]>;
 }
 
 /** Child → supervisor: everything is bound, loaded and warm. `addresses.api` lists where listener `api` listens. */
@@ -56,6 +67,16 @@ export interface Drain {
   keepAcceptingMs: number;
   drainMs: number;
   steer: { self: number; size: number } | null;
+  /** The same by address (texts as in {@link Ready}), for groups that differ after a reload changed the listeners. */
+  places?: Record<string, { self: number; size: number }>;
+}
+
+/**
+ * Worker → supervisor, optional, during a drain: the listeners are closed, only connections in hand are left. The next
+ * worker may then leave the group before this one exits.
+ */
+export interface Unbound {
+  type: "unbound";
 }
 
 /** Supervisor → any worker of the group: send new connections everywhere but to member `self` (it hangs). */
@@ -63,6 +84,8 @@ export interface SteerAway {
   type: "steerAway";
   self: number;
   size: number;
+  /** The same by address, as in {@link Drain}. */
+  places?: Record<string, { self: number; size: number }>;
 }
 
 /** Supervisor → any worker of the group: back to even hashing (a steered member is gone). */
@@ -165,4 +188,18 @@ export interface StackRequest {
 /** Answer to {@link StackRequest}: frames innermost first, with places in the original TypeScript. */
 export interface StackAnswer {
   frames: Array<{ function: string; file: string; line: number; column: number }>;
+}
+
+/** Answer to `reload`. With `wait` it comes when the new generation serves, or when it was given up. */
+export interface ReloadAnswer {
+  ok: boolean;
+  /** What happened; when it was refused or given up, why: the diagnostics as text. */
+  message: string;
+  /** What differs between the manifests, a line each. */
+  changes: string[];
+}
+
+/** Answer to `stacks`: one entry per process. */
+export interface StacksAnswer {
+  stacks: Array<{ role: Role; id: number; pid: number; frames: StackAnswer["frames"]; error: string }>;
 }

@@ -1,0 +1,50 @@
+/**
+ * The child's side of the control channel: dies with the supervisor, says hello, gets the plan. For every entry module
+ * that the supervisor starts. Knows nothing of what the child does with its plan.
+ */
+import { Channel, type ChannelMessage } from "../channel.ts";
+import type { PlanMessage, Role } from "../control.ts";
+import { connectControl } from "./connect_control.ts";
+import { dieWithParent } from "./die_with_parent.ts";
+
+/** What a child was told when it joined. */
+export interface Joined {
+  channel: Channel;
+  plan: PlanMessage;
+}
+
+/**
+ * Joins the supervisor named by WEIR_CONTROL. `onMessage` gets everything that follows the plan; when the channel ends
+ * the process exits. Rejects when this process was not started by a supervisor.
+ */
+export async function joinSupervisor(onMessage: (message: ChannelMessage) => unknown): Promise<Joined> {
+  dieWithParent();
+  const env = (name: string) => {
+    const value = Deno.env.get(name);
+    if (value === undefined) throw new Error(`Cannot join a supervisor: ${name} is not set`);
+    return value;
+  };
+  const conn = await connectControl(env("WEIR_CONTROL"));
+  let channel: Channel;
+  const plan = new Promise<PlanMessage>((resolve) => {
+    let told = false;
+    channel = new Channel(conn, {
+      onMessage(message) {
+        if (told) return onMessage(message);
+        told = true;
+        resolve(message as unknown as PlanMessage);
+      },
+      // The supervisor is gone, or it does not want us: both mean the same to a child.
+      onClose: () => Deno.exit(1),
+    });
+  });
+  const hello = {
+    token: env("WEIR_TOKEN"),
+    role: env("WEIR_ROLE") as Role,
+    id: Number(env("WEIR_CHILD_ID")),
+    pid: Deno.pid,
+    inspector: "",
+  };
+  channel!.send({ type: "hello", ...hello });
+  return { channel: channel!, plan: await plan };
+}

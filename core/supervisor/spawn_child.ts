@@ -1,0 +1,108 @@
+/**
+ * Starts one child process: niceness, private inspector, piped output, and (only where sockets are handed over) the
+ * runtime's IPC pipe. A child is its own session: the terminal's Ctrl-C reaches the supervisor alone, which then decides.
+ */
+import type { Socket } from "node:net";
+
+/** What to start. */
+export interface SpawnOptions {
+  /** File URL or path of the entry module. */
+  entry: string;
+  env: Record<string, string>;
+  /** Added niceness; 0 = as the supervisor. */
+  nice: number;
+  /** Sockets will be handed over: costs the IPC pipe of node:child_process. */
+  ipc: boolean;
+}
+
+/** How a process ended. */
+export interface ProcessExit {
+  code: number;
+  /** `SIGKILL` …; empty when it exited by itself. */
+  signal: string;
+}
+
+/** A running child. */
+export interface ChildProcess {
+  readonly pid: number;
+  readonly stdout: ReadableStream<Uint8Array>;
+  readonly stderr: ReadableStream<Uint8Array>;
+  readonly exited: Promise<ProcessExit>;
+  /** SIGKILL; nothing happens when it is gone. */
+  kill(): void;
+  /** Hands `socket` over with `message`; only with `ipc`. Rejects when the child is gone. */
+  sendSocket?(message: Record<string, unknown>, socket: Socket): Promise<void>;
+}
+
+/** Starts a child. Throws when the runtime's own executable cannot be started. */
+export async function spawnChild(options: SpawnOptions): Promise<ChildProcess> {
+  const entry = options.entry.startsWith("file:")
+    ? decodeURIComponent(new URL(options.entry).pathname)
+    : options.entry;
+  const run = [
+    "run",
+    "-A",
+    "--unstable-net",
+    "--no-prompt",
+    "--inspect=127.0.0.1:0",
+    "--inspect-publish-uid=stderr",
+  ];
+  const args = [...run, entry];
+  const niced = options.nice !== 0 && Deno.build.os !== "windows";
+  const command = niced ? "nice" : Deno.execPath();
+  const all = niced ? ["-n", String(options.nice), Deno.execPath(), ...args] : args;
+  const env = { ...options.env, DENO_NO_UPDATE_CHECK: "1" };
+  return options.ipc ? await withIpc(command, all, env) : plain(command, all, env);
+}
+
+function plain(command: string, args: string[], env: Record<string, string>): ChildProcess {
+  const child = new Deno.Command(command, {
+    args,
+    env,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+    detached: true,
+  }).spawn();
+  return {
+    pid: child.pid,
+    stdout: child.stdout,
+    stderr: child.stderr,
+    exited: child.status.then(({ code, signal }) => ({ code, signal: signal ?? "" })),
+    kill: () => kill(child.pid),
+  };
+}
+
+async function withIpc(command: string, args: string[], env: Record<string, string>): Promise<ChildProcess> {
+  const { spawn } = await import("node:child_process");
+  const { Readable } = await import("node:stream");
+  const child = spawn(command, args, {
+    env: { ...Deno.env.toObject(), ...env },
+    stdio: ["ignore", "pipe", "pipe", "ipc"],
+    detached: true,
+  });
+  // Errors of the pipe to a dying child arrive here as well; its exit says it all.
+  child.on("error", () => {});
+  return {
+    pid: child.pid!,
+    stdout: Readable.toWeb(child.stdout!) as ReadableStream<Uint8Array>,
+    stderr: Readable.toWeb(child.stderr!) as ReadableStream<Uint8Array>,
+    exited: new Promise((resolve) =>
+      child.once("exit", (code, signal) => resolve({ code: code ?? 0, signal: signal ?? "" }))
+    ),
+    kill: () => kill(child.pid!),
+    sendSocket: (message, socket) =>
+      new Promise((resolve, reject) => {
+        if (!child.connected) return reject(new Error("The child is gone"));
+        child.send(message, socket, (error) => error ? reject(error) : resolve());
+      }),
+  };
+}
+
+function kill(pid: number): void {
+  try {
+    Deno.kill(pid, "SIGKILL");
+  } catch {
+    // It was faster.
+  }
+}
