@@ -49,8 +49,7 @@ export class ConnectionTable {
     const { bytes, i32, f64 } = this.#slot;
     const i = base32 + row * row32;
     const f = base64 + row * row64;
-    const sequence = i32[i]!;
-    i32[i] = sequence + 1;
+    const sequence = Atomics.add(i32, i, 1);
     i32[i + r.listener] = listener;
     i32[i + r.phase] = 0;
     i32[i + r.tls] = tls ? 1 : 0;
@@ -61,7 +60,7 @@ export class ConnectionTable {
     f64[f + r.bytesIn] = 0;
     f64[f + r.bytesOut] = 0;
     i32[i + r.open] = 1;
-    i32[i] = sequence + 2;
+    Atomics.store(i32, i, sequence + 2);
     i32[layout.slotI32.connectionCount] = layout.maxConnections - this.#top;
     if (row >= this.#high) i32[layout.slotI32.connectionHigh] = this.#high = row + 1;
     return row;

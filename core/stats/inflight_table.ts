@@ -2,7 +2,8 @@
  * The requests in flight of one process, in its slot: who hangs, in what, since when, readable by others while and after
  * it hangs. 4096 rows; the free list is the writer's own, so taking and giving back a row is a few stores.
  *
- * A row's sequence number is odd while the row is written (a seqlock): a reader that saw it change reads again.
+ * A row's sequence number is odd while the row is written (a seqlock): a reader that saw it change reads again. It is
+ * changed with Atomics, so that no processor moves the stores of the row outside of it.
  */
 import { writeText } from "./fixed_text.ts";
 import type { Counter } from "./instruments.ts";
@@ -57,8 +58,7 @@ export class InflightTable {
     const f64 = this.#f64;
     const i = base32 + row * row32;
     const f = base64 + row * row64;
-    const sequence = i32[i]!;
-    i32[i] = sequence + 1;
+    const sequence = Atomics.add(i32, i, 1);
     i32[i + r.listener] = listener;
     i32[i + r.phase] = 0;
     i32[i + r.connection] = connection;
@@ -66,7 +66,7 @@ export class InflightTable {
     i32[i + r.textLen] = text === undefined ? 0 : writeText(this.#bytes, i * 4 + r.text, r.textBytes, text);
     f64[f + r.id] = ++this.#lastId;
     f64[f + r.startedAt] = startedAt;
-    i32[i] = sequence + 2;
+    Atomics.store(i32, i, sequence + 2);
     f64[layout.slotF64.lastRequestId] = this.#lastId;
     i32[layout.slotI32.inflightCount] = layout.maxInflight - this.#top;
     if (row >= this.#high) i32[layout.slotI32.inflightHigh] = this.#high = row + 1;
@@ -77,10 +77,9 @@ export class InflightTable {
   text(row: number, text: string): void {
     if (row < 0) return;
     const i = base32 + row * row32;
-    const sequence = this.#i32[i]!;
-    this.#i32[i] = sequence + 1;
+    const sequence = Atomics.add(this.#i32, i, 1);
     this.#i32[i + r.textLen] = writeText(this.#bytes, i * 4 + r.text, r.textBytes, text);
-    this.#i32[i] = sequence + 2;
+    Atomics.store(this.#i32, i, sequence + 2);
   }
 
   phase(row: number, phase: number): void {
@@ -92,11 +91,10 @@ export class InflightTable {
   mark(row: number, text: string, at: number = Date.now()): void {
     if (row < 0) return;
     const i = base32 + row * row32;
-    const sequence = this.#i32[i]!;
-    this.#i32[i] = sequence + 1;
+    const sequence = Atomics.add(this.#i32, i, 1);
     this.#i32[i + r.markLen] = writeText(this.#bytes, i * 4 + r.mark, r.textBytes, text);
     this.#f64[base64 + row * row64 + r.markedAt] = at;
-    this.#i32[i] = sequence + 2;
+    Atomics.store(this.#i32, i, sequence + 2);
   }
 
   /** The request ended; the row goes back. Ending a row twice does nothing the second time. */

@@ -7,6 +7,8 @@
 export type Labels = Readonly<Record<string, string | number | boolean>>;
 
 const namePattern = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/;
+/** Labels that the exposition adds itself. */
+const reserved = new Set(["le", "quantile", "worker"]);
 const labelPattern = /^[a-zA-Z_][a-zA-Z0-9_]*$/;
 
 /** Throws a TypeError unless `name` is a metric name as Prometheus defines it. */
@@ -24,7 +26,7 @@ export function formatLabels(labels: Labels | undefined): string {
   const names = Object.keys(labels).sort();
   let text = "";
   for (const name of names) {
-    if (!labelPattern.test(name) || name.startsWith("__") || name === "le" || name === "quantile") {
+    if (!labelPattern.test(name) || name.startsWith("__") || reserved.has(name)) {
       throw new TypeError(`Cannot label a series with "${name}": it is reserved or not a label name`);
     }
     text += `${text === "" ? "" : ","}${name}="${escapeLabel(String(labels[name]))}"`;

@@ -35,3 +35,6 @@ export {
   readSlots,
   type Rows,
 } from "./read_tables.ts";
+export { renderPrometheus } from "./render_prometheus.ts";
+export { History, type HistoryPoint, type HistorySpan } from "./history.ts";
+export { HeartbeatWatch } from "./heartbeat_watch.ts";

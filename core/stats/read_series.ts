@@ -19,7 +19,7 @@ export interface Series {
   readonly help: string;
   readonly unit: HistogramUnit;
   readonly merge: GaugeMerge;
-  /** Id of the worker; undefined in a merged series. */
+  /** Worker id, or role and id of another process; undefined in a merged series. */
   readonly worker: string | undefined;
   /** Total, gauge, number of records or number of distinct values. */
   value: number;
@@ -43,7 +43,7 @@ type Draft = { -readonly [K in keyof Series]: Series[K] } & { registers?: Uint8A
 export function readSeries(memory: StatsMemory, options: ReadSeriesOptions = {}): Series[] {
   const drafts = new Map<string, Draft>();
   for (const slot of memory.usedSlots()) {
-    const worker = slot.id;
+    const worker = slot.worker;
     const alive = slot.alive;
     for (const entry of slot.entries()) {
       if (options.only && !options.only(entry.name)) continue;
@@ -55,11 +55,19 @@ export function readSeries(memory: StatsMemory, options: ReadSeriesOptions = {})
       addEntry(draft, slot, worker, entry);
     }
   }
-  const series = [...drafts.entries()].sort(([a], [b]) => a < b ? -1 : a > b ? 1 : 0).map(([, draft]) =>
-    draft
-  );
+  const series = [...drafts.values()].sort(inOrder);
   for (const draft of series) finish(draft);
   return series;
+}
+
+/** By name first: "a_b" must not come between "a" and "a{…}". */
+function inOrder(a: Draft, b: Draft): number {
+  return compare(a.name, b.name) || compare(a.labelText, b.labelText) ||
+    compare(a.worker ?? "", b.worker ?? "");
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 function emptyDraft(entry: SeriesEntry, worker: string | undefined): Draft {

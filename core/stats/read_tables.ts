@@ -51,7 +51,7 @@ export interface Rows<T> {
   rows: T[];
 }
 
-const attempts = 4;
+const attempts = 32;
 
 /** The head of every slot that was ever written. */
 export function readSlots(memory: StatsMemory): SlotInfo[] {
@@ -137,7 +137,7 @@ function readRows<T>(
   const copy = layout.viewsOf(new ArrayBuffer(table.bytes), 0, table.bytes);
   for (const slot of memory.usedSlots()) {
     if (only && !only(slot)) continue;
-    const worker = slot.id;
+    const worker = slot.worker;
     const high = Math.min(Math.max(slot.views.i32[table.highAt]!, 0), table.max);
     for (let row = 0; row < high; row++) {
       const torn = !copyRow(slot.views, table.at + row * table.bytes, copy);

@@ -81,6 +81,12 @@ export class Slot {
     return this.#text("id");
   }
 
+  /** What readers call the writer: the id of a worker and of its threads, role and id of other processes. */
+  get worker(): string {
+    const role = this.#text("role");
+    return role === "worker" || role === "thread" ? this.id : `${role}-${this.id}`;
+  }
+
   /** Milliseconds since the last heartbeat, at epoch ms `now`; wrong by what the clock was set in between. */
   silentForMs(now: number = Date.now()): number {
     return Math.max(0, now - this.views.f64[slotF64.beatAt]!);
@@ -94,7 +100,7 @@ export class Slot {
   /** Whether the writer's process runs. */
   get alive(): boolean {
     const pid = this.pid;
-    return pid !== 0 && (pid === Deno.pid || isProcessAlive(pid, this.views.f64[slotF64.pidStart]!));
+    return pid !== 0 && isProcessAlive(pid, this.views.f64[slotF64.pidStart]!);
   }
 
   /** The text of an index that the writer interned; empty for one it did not. */

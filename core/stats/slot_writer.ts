@@ -45,7 +45,10 @@ export interface WriterIdentity {
   pid?: number;
   /** Epoch ms; now when left out. */
   startedAt?: number;
-  /** The slot's former writer in this same process (a thread) is known to be gone. */
+  /**
+   * The slot's former writer in this same process (a thread) is known to be gone. `Worker.terminate()` returns while the
+   * thread still runs: give its successor another slot, or wait until the thread said that it ended.
+   */
   takeOver?: boolean;
 }
 
@@ -131,10 +134,9 @@ export class SlotWriter {
   #headerText(part: keyof typeof slotText, text: string): void {
     const { bytes, i32 } = this.#slot;
     const { at, lengthAt, maxBytes } = slotText[part];
-    const sequence = i32[slotI32.textSequence]!;
-    i32[slotI32.textSequence] = sequence | 1;
+    const sequence = Atomics.or(i32, slotI32.textSequence, 1) | 1;
     i32[lengthAt / 4] = writeText(bytes, at, maxBytes, text);
-    i32[slotI32.textSequence] = (sequence | 1) + 1;
+    Atomics.store(i32, slotI32.textSequence, sequence + 1);
   }
 
   /** Where the process is in its life. */
