@@ -1,0 +1,72 @@
+/**
+ * The rules of the layers as data, and the check of a module graph and of texts against them. Knows no file system.
+ */
+import { type ModuleGraph, wayTo } from "./module_graph.ts";
+
+/** Which folders a folder must not import from, types included. */
+const forbidden: Record<string, readonly string[]> = {
+  core: ["protocols", "governance", "meta"],
+  protocols: ["governance", "meta"],
+  governance: ["protocols", "meta"],
+  meta: ["protocols", "governance"],
+};
+
+/**
+ * Where the parts are put together: a process's entry names the protocols and filters it is built with, so that
+ * nothing else in its folder has to know them.
+ */
+export const compositionRoots: ReadonlySet<string> = new Set(["core/worker/main.ts"]);
+
+/** What runs in a child process or a pool thread: they get the Plan as JSON. */
+const childEntries = /^(core\/worker\/main|core\/pool\/.*thread.*|meta\/governor)\.ts$/;
+
+/** What reads manifests: the supervisor's and the command line's business alone. */
+const manifestReaders = /^(npm:\/?(yaml|zod)@|core\/manifest\/(mod|compile|schema|read_yaml)\.ts$)/;
+
+/** Everything wrong with the imports, one sentence each. */
+export function layerProblems(graph: ModuleGraph): string[] {
+  const problems: string[] = [];
+  for (const { name, code, types, written, error } of graph.values()) {
+    if (error !== undefined) problems.push(`${name} cannot be loaded: ${error}`);
+    const layer = name.split("/")[0];
+    if (!name.endsWith("_test.ts") && !compositionRoots.has(name)) {
+      for (const imported of new Set([...code, ...types])) {
+        const other = imported.split("/")[0];
+        if (imported.includes("/") && forbidden[layer]?.includes(other)) {
+          problems.push(`${name} imports ${imported}: ${layer} knows nothing of ${other}`);
+        }
+      }
+    }
+    for (const specifier of written) {
+      if (/^(jsr|https?|data):/.test(specifier)) {
+        problems.push(`${name} imports ${specifier}: only npm packages`);
+      }
+      if (!name.startsWith("npm:") && /^npm:/.test(specifier)) {
+        problems.push(`${name} imports ${specifier}: import it by its name in deno.json`);
+      }
+    }
+    if (childEntries.test(name) && !name.endsWith("_test.ts")) {
+      const way = wayTo(graph, name, (found) => manifestReaders.test(found));
+      if (way) problems.push(`a child process loads a reader of manifests: ${way.join(" → ")}`);
+    }
+  }
+  return problems;
+}
+
+/** Everything wrong with the import map of deno.json. */
+export function pinProblems(imports: Record<string, string>): string[] {
+  const exact = /^npm:\/?(@[a-z0-9._-]+\/)?[a-z0-9._-]+@\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\/.*)?$/;
+  return Object.entries(imports).flatMap(([name, target]) =>
+    exact.test(target) ? [] : [`deno.json maps ${name} to ${target}: pin an npm package to one version`]
+  );
+}
+
+/** Places of a text that name the machine it was written on; `own` are this machine's own folders. */
+export function pathProblems(file: string, text: string, own: readonly string[]): string[] {
+  const general =
+    /(?<![\w.])\/(home|Users)\/[a-z][\w-]*\/|(?<![\w.])\/root\/|[A-Z]:\\Users\\|:\/\/registry\./;
+  return text.split("\n").flatMap((line, index) => {
+    const found = general.exec(line)?.[0] ?? own.find((folder) => line.includes(folder));
+    return found === undefined ? [] : [`${file}:${index + 1}: names a machine's own place: ${found}`];
+  });
+}
