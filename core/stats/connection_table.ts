@@ -24,11 +24,19 @@ export class ConnectionTable {
   constructor(slot: layout.SlotViews, dropped: Counter) {
     this.#slot = slot;
     this.#dropped = dropped;
+    this.clear();
+  }
+
+  /** Empties the table: what a former process of the slot left, or what this one leaves. Rows given out are void. */
+  clear(): void {
+    const { i32 } = this.#slot;
     for (let i = 0; i < layout.maxConnections; i++) this.#free[i] = layout.maxConnections - 1 - i;
-    clearRows(slot, layout.slotI32.connectionHigh, layout.maxConnections, base32, row32, (row) => {
-      slot.i32[base32 + row * row32 + r.open] = 0;
+    this.#top = layout.maxConnections;
+    this.#high = 0;
+    clearRows(this.#slot, layout.slotI32.connectionHigh, layout.maxConnections, base32, row32, (row) => {
+      i32[base32 + row * row32 + r.open] = 0;
     });
-    slot.i32[layout.slotI32.connectionCount] = 0;
+    i32[layout.slotI32.connectionCount] = 0;
   }
 
   /** Connections with a row now. */

@@ -17,6 +17,7 @@ const r = layout.inflightRow;
 
 /** The writer's side. Rows are numbers; -1 ("no row was free") is accepted everywhere and does nothing. */
 export class InflightTable {
+  readonly #slot: layout.SlotViews;
   readonly #bytes: Uint8Array;
   readonly #i32: Int32Array;
   readonly #f64: Float64Array;
@@ -32,11 +33,19 @@ export class InflightTable {
     this.#f64 = slot.f64;
     this.#dropped = dropped;
     this.#lastId = slot.f64[layout.slotF64.lastRequestId]!;
+    this.#slot = slot;
+    this.clear();
+  }
+
+  /** Empties the table: what a former process of the slot left, or what this one leaves. Rows given out are void. */
+  clear(): void {
     for (let i = 0; i < layout.maxInflight; i++) this.#free[i] = layout.maxInflight - 1 - i;
-    clearRows(slot, layout.slotI32.inflightHigh, layout.maxInflight, base32, row32, (row) => {
-      slot.f64[base64 + row * row64 + r.id] = 0;
+    this.#top = layout.maxInflight;
+    this.#high = 0;
+    clearRows(this.#slot, layout.slotI32.inflightHigh, layout.maxInflight, base32, row32, (row) => {
+      this.#f64[base64 + row * row64 + r.id] = 0;
     });
-    slot.i32[layout.slotI32.inflightCount] = 0;
+    this.#i32[layout.slotI32.inflightCount] = 0;
   }
 
   /** Requests in flight now, without those that found no row. */

@@ -248,11 +248,13 @@ export class SlotWriter {
     return encodeSnapshot(this.#slot);
   }
 
-  /** The process leaves the slot in order: it may be written by another now. Counts stay readable. */
+  /** The process leaves the slot in order: its tables are emptied, its counts stay, another may write it now. */
   close(): void {
     const { i32, f64 } = this.#slot;
     if (Atomics.load(i32, slotI32.pid) !== this.#pid) return;
     for (const { entry } of this.#known.values()) if (entry.kind === "gauge") f64[entry.cell] = NaN;
+    this.inflight.clear();
+    this.connections.clear();
     this.state("stopped");
     Atomics.store(i32, slotI32.pid, 0);
   }

@@ -95,6 +95,17 @@ Deno.test("writer() refuses a slot that a living process writes, and gives it wh
   assert.equal(slot.id, "3");
 });
 
+Deno.test("close() empties the tables and keeps the counts", () => {
+  const memory = localStatsMemory(1);
+  const writer = memory.slot(0).writer({ role: "worker", id: 1 });
+  writer.counter("weir_requests_total").add(5);
+  writer.inflight.begin(0, writer.connections.open(0, "10.0.0.1", false, 1), 1, "GET /");
+  writer.close();
+  assert.deepEqual([readInflight(memory).total, readConnections(memory).total], [0, 0]);
+  assert.deepEqual([memory.slot(0).info().inflight, memory.slot(0).info().connections], [0, 0]);
+  assert.equal(named(memory, "weir_requests_total")[0]!.value, 5);
+});
+
 Deno.test("close() of a writer that lost its slot changes nothing", () => {
   const slot = localStatsMemory(1).slot(0);
   const old = slot.writer({ role: "worker", id: 1, pid: 2 ** 22 + 1 });
@@ -115,8 +126,8 @@ Deno.test("writer() keeps counters, histograms and distinct counts and resets wh
   first.inflight.begin(first.intern("api"), first.connections.open(0, "10.0.0.1", true, 1), 1, "GET /");
   first.beat(7, 1000);
   first.mark("loading", 1000);
-  first.close();
-  const second = slot.writer({ role: "worker", id: 1, generation: 2 });
+  // No close(): the first is gone the hard way.
+  const second = slot.writer({ role: "worker", id: 1, generation: 2, takeOver: true });
   second.counter("weir_requests_total").add(2);
   second.histogram("weir_request_duration_seconds").record(70);
   second.distinct("weir_clients").add("b");

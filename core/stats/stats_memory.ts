@@ -5,11 +5,13 @@
 import { statfsSync } from "node:fs";
 import * as layout from "./layout.ts";
 import { mapFile, mappingFault } from "./map_file.ts";
+import { isProcessAlive } from "./process_alive.ts";
 import { SharedNumbers } from "./shared_numbers.ts";
 import { Slot } from "./slot.ts";
 import { SnapshotReceiver } from "./snapshot.ts";
 
 const slotsI32 = 2;
+const creatorI32 = 4;
 /** Room that a memory file system must have: writing to a mapped page that cannot be had kills the process. */
 const minRoomBytes = 32 * 1024 * 1024;
 
@@ -137,22 +139,31 @@ export function createStatsFile(path: string, options: { slots?: number } = {}):
   Deno.renameSync(temporary, path);
 }
 
-/** Removes the file; those who map it keep their memory. Nothing happens when it is gone. */
-export function removeStatsFile(path: string): void {
+/**
+ * Removes the file; those who map it keep their memory. Nothing happens when it is gone. With `orphaned`, only when the
+ * process that made it is gone: for children that outlive a killed supervisor, whose successor may have its file there.
+ */
+export function removeStatsFile(path: string, options: { orphaned?: boolean } = {}): void {
   try {
+    if (options.orphaned && isProcessAlive(readHead(path)[creatorI32]!, 0)) return;
     Deno.removeSync(path);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
 
+/** The numbers at the start of a file; zeroes where it is too short. */
+function readHead(path: string): Int32Array {
+  const head = new Int32Array(5);
+  using file = Deno.openSync(path, { read: true });
+  file.readSync(new Uint8Array(head.buffer));
+  return head;
+}
+
 /** Maps the file; the mapping lives as long as the process. Throws MappingUnavailable, or an Error for a wrong file. */
 export function openStatsFile(path: string): StatsMemory {
-  const head = new Int32Array(4);
-  using file = Deno.openSync(path, { read: true });
-  const read = file.readSync(new Uint8Array(head.buffer));
-  const [magic, version, slots, slotBytes] = head;
-  const same = read === head.byteLength && magic === layout.magic && slotBytes === layout.slotBytes;
+  const [magic, version, slots, slotBytes] = readHead(path);
+  const same = magic === layout.magic && slotBytes === layout.slotBytes;
   if (!same || version !== layout.layoutVersion) {
     throw new Error(`Cannot open ${path}: it is not a statistics file of this version`);
   }

@@ -96,6 +96,17 @@ Deno.test("statsFilePath() is the same for the same folder and falls back to it 
 
 Deno.test("removeStatsFile() does nothing when the file is gone", () => removeStatsFile("/nowhere/stats"));
 
+Deno.test("removeStatsFile() of orphans leaves the file of a supervisor that runs", () =>
+  withFile((path) => {
+    removeStatsFile(path, { orphaned: true });
+    const bytes = Deno.readFileSync(path);
+    new DataView(bytes.buffer).setInt32(16, 2 ** 22 + 1, true);
+    Deno.writeFileSync(path, bytes);
+    removeStatsFile(path, { orphaned: true });
+    assert.throws(() => Deno.statSync(path), Deno.errors.NotFound);
+    removeStatsFile(path, { orphaned: true });
+  }, 1));
+
 Deno.test("writer() refuses a slot that another process writes until that one is gone", () =>
   withFile(async (path, memory) => {
     const child = counting(path, 0, "1");

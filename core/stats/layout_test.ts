@@ -1,0 +1,57 @@
+import assert from "node:assert/strict";
+import * as layout from "./layout.ts";
+
+Deno.test("the regions of a slot follow one another on page boundaries, without gap or overlap", () => {
+  const { slotHeaderBytes, stringsAt, directoryAt, inflightAt, connectionsAt, cellsAt, slotBytes } = layout;
+  const regions = [slotHeaderBytes, directoryAt, inflightAt, connectionsAt, cellsAt, slotBytes];
+  assert.equal(stringsAt, slotHeaderBytes);
+  regions.forEach((at, n) => {
+    assert.equal(at % 4096, 0, `region ${n}`);
+    if (n > 0) assert.ok(at > regions[n - 1]!, `region ${n}`);
+  });
+});
+
+Deno.test("fields of headers and rows stand on bytes of their own", () => {
+  const apart = (name: string, size: number, fields: Array<[at: number, bytes: number]>) => {
+    const taken = new Set<number>();
+    for (const [at, bytes] of fields) {
+      for (let byte = at; byte < at + bytes; byte++) {
+        assert.ok(byte < size && !taken.has(byte), `${name}: byte ${byte}`);
+        taken.add(byte);
+      }
+    }
+  };
+  const i32 = (...at: number[]) => at.map((i): [number, number] => [i * 4, 4]);
+  const f64 = (...at: number[]) => at.map((i): [number, number] => [i * 8, 8]);
+  const { slotI32, slotF64, slotText, inflightRow: q, connectionRow: c, seriesI32, seriesText } = layout;
+  apart("slot", layout.slotHeaderBytes, [
+    ...i32(...Object.values(slotI32)),
+    ...f64(...Object.values(slotF64)),
+    ...Object.values(slotText).flatMap(({ lengthAt, at, maxBytes }): Array<[number, number]> => [
+      [lengthAt, 4],
+      [at, maxBytes],
+    ]),
+  ]);
+  apart("request", layout.inflightBytes, [
+    ...i32(q.sequence, q.listener, q.phase, q.connection, q.textLen, q.markLen),
+    ...f64(q.id, q.startedAt, q.markedAt),
+    [q.text, q.textBytes],
+    [q.mark, q.textBytes],
+  ]);
+  apart("connection", layout.connectionBytes, [
+    ...i32(c.sequence, c.listener, c.phase, c.tls, c.peerLen, c.open),
+    ...f64(c.openedAt, c.activeAt, c.requests, c.bytesIn, c.bytesOut),
+    [c.peer, c.peerBytes],
+  ]);
+  apart("series", layout.seriesBytes, [
+    ...i32(...Object.values(seriesI32)),
+    ...Object.values(seriesText).map(({ at, maxBytes }): [number, number] => [at, maxBytes]),
+  ]);
+});
+
+Deno.test("viewsOf() gives views that begin at the offset", () => {
+  const { bytes, i32, f64 } = layout.viewsOf(new ArrayBuffer(64), 16, 32);
+  f64[1] = 1;
+  assert.deepEqual([bytes.length, i32.length, f64.length, bytes.byteOffset], [32, 8, 4, 16]);
+  assert.equal(i32[3], 0x3ff00000);
+});
