@@ -40,6 +40,8 @@ export class Child implements ChildView {
   channel: Channel | undefined;
   vitals: Vitals | undefined;
   addresses: Record<string, string[]> = {};
+  /** Resolves when its channel has ended, and with it all it had to say. */
+  readonly silent = Promise.withResolvers<void>();
   #inspector = "";
 
   constructor(

@@ -69,7 +69,13 @@ function plain(command: string, args: string[], env: Record<string, string>): Ch
     stdout: child.stdout,
     stderr: child.stderr,
     exited: child.status.then(({ code, signal }) => ({ code, signal: signal ?? "" })),
-    kill: () => kill(child.pid),
+    kill() {
+      try {
+        child.kill("SIGKILL");
+      } catch {
+        // It was faster.
+      }
+    },
   };
 }
 
@@ -90,19 +96,11 @@ async function withIpc(command: string, args: string[], env: Record<string, stri
     exited: new Promise((resolve) =>
       child.once("exit", (code, signal) => resolve({ code: code ?? 0, signal: signal ?? "" }))
     ),
-    kill: () => kill(child.pid!),
+    kill: () => void child.kill("SIGKILL"),
     sendSocket: (message, socket) =>
       new Promise((resolve, reject) => {
         if (!child.connected) return reject(new Error("The child is gone"));
         child.send(message, socket, (error) => error ? reject(error) : resolve());
       }),
   };
-}
-
-function kill(pid: number): void {
-  try {
-    Deno.kill(pid, "SIGKILL");
-  } catch {
-    // It was faster.
-  }
 }
