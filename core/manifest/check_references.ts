@@ -65,8 +65,8 @@ function refer(check: Check, path: Path, name: unknown, what: string, declared: 
   const list = near !== undefined
     ? ""
     : declared.length === 0
-    ? "; none is declared"
-    : `; declared: ${declared.map((one) => `\`${one}\``).join(", ")}`;
+    ? "; there is none"
+    : `; known: ${declared.map((one) => `\`${one}\``).join(", ")}`;
   const message = `${subject(path)} names the ${what} \`${name}\`, which is not declared${list}`;
   check.report(check.places.about(path, message, near === undefined ? [] : [near]));
 }

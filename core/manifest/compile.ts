@@ -108,7 +108,7 @@ function validate(read: ReadManifest, options: CompileOptions): CompileResult {
     () => manifest.safeParse(value, { error: wordIssue, jitless: true }),
   );
   const problems = [
-    ...(parsed.success ? [] : diagnose(parsed.error.issues, places)),
+    ...(parsed.success ? [] : diagnose(parsed.error.issues, value, places)),
     ...checkReferences(value, places),
   ];
   diagnostics.push(...problems.filter((problem) => !isSpoilt(problem, spoilt)));

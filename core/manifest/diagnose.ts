@@ -95,9 +95,10 @@ function wordBound(origin: string, bound: string, limit: number, input: unknown)
   return `must be ${exact}, but is ${typeof input === "number" ? input : nameOf(input)}`;
 }
 
-/** Diagnostics of all issues of one parse. */
-export function diagnose(issues: readonly Issue[], places: Places): Diagnostic[] {
-  const found = issues.flatMap((issue) => choose(issue)).flatMap((issue) => describe(issue, places));
+/** Diagnostics of all issues of one parse of `value`. */
+export function diagnose(issues: readonly Issue[], value: unknown, places: Places): Diagnostic[] {
+  const found = issues.flatMap((issue) => choose(misspelt(issue, value)))
+    .flatMap((issue) => describe(issue, places));
   // A misspelt key that is required is one problem: the suggestion at the key says it all.
   const meant = new Set(
     found.filter((one) => one.message.startsWith("unknown key")).flatMap((one) =>
@@ -110,6 +111,18 @@ export function diagnose(issues: readonly Issue[], places: Places): Diagnostic[]
 function sibling(path: string, key: string): string {
   const parent = /^(.*)\./.exec(path)?.[1];
   return parent === undefined ? key : `${parent}.${key}`;
+}
+
+/** Where the key that tells alternatives apart is missing, a key close to it is what is wrong. */
+function misspelt(issue: Issue, value: unknown): Issue {
+  if (issue.code !== "invalid_union" || !issue.discriminator) return issue;
+  const around = issue.path.slice(0, -1);
+  let map = value;
+  for (const key of around) map = (map as Record<PropertyKey, unknown>)?.[key];
+  if (typeof map !== "object" || map === null || issue.discriminator in map) return issue;
+  const near = Object.keys(map).find((key) => suggest(key, [issue.discriminator!]) !== undefined);
+  if (near === undefined) return issue;
+  return { code: "unrecognized_keys", keys: [near], path: around, message: issue.discriminator };
 }
 
 interface Found {

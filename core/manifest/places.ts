@@ -81,7 +81,9 @@ export class Places {
 
   /** A diagnostic about the value at `path`, or about the nearest part around it that is there. */
   about(path: Path, message: string, suggestions: string[] = []): Diagnostic {
-    return this.at(this.#nearest(path, rangeOf), path, message, suggestions);
+    const variables = this.get(path)?.variables?.map((name) => `\`\${${name}}\``).join(", ");
+    const from = variables ? ` (read from ${variables})` : "";
+    return this.at(this.#nearest(path, rangeOf), path, message + from, suggestions);
   }
 
   /** A diagnostic about the key at `path`. */
@@ -101,7 +103,8 @@ export class Places {
 }
 
 function rangeOf(mark: Mark): { start: number; end: number } {
-  return mark.scalar || !mark.key ? mark : mark.key;
+  // Nothing after a key is best shown by the key.
+  return mark.key && (!mark.scalar || mark.start === mark.end) ? mark.key : mark;
 }
 
 function keyOf(path: Path): string {

@@ -54,7 +54,7 @@ export function readObject(source: object, file: string | null, env: Env): ReadM
       return plain ? value : refuse(path, `must be plain data, but is a ${typeof value}`);
     }
     if (open.has(value)) return refuse(path, "contains itself");
-    if (path.length >= maxDepth) return refuse(path, `is nested more than ${maxDepth} deep`);
+    if (path.length >= maxDepth) return refuse(path, "is nested too deeply");
     const prototype = Object.getPrototypeOf(value);
     if (!Array.isArray(value) && prototype !== null && Object.getPrototypeOf(prototype) !== null) {
       return refuse(path, "must be plain data, but is an instance of a class");

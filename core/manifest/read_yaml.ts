@@ -14,11 +14,12 @@ import {
   parseDocument,
   type Scalar,
   visit,
+  type YAMLError,
   type YAMLMap,
 } from "yaml";
 import type { Diagnostic } from "./diagnostic.ts";
 import { interpolate, plainScalar } from "./interpolate.ts";
-import { type Path, Places } from "./places.ts";
+import { formatPath, type Path, Places } from "./places.ts";
 import { type Env, mapOf, maxDepth, maxNodes, type ReadManifest } from "./read_manifest.ts";
 import { suggest } from "./suggest.ts";
 
@@ -38,7 +39,7 @@ export function readYaml(source: string, file: string | null, env: Env): ReadMan
   const tooDeep = findDepth(text);
   if (tooDeep >= 0) {
     return failed(places, [
-      places.at({ start: tooDeep, end: tooDeep + 1 }, [], `is nested more than ${maxDepth} deep`),
+      places.at({ start: tooDeep, end: tooDeep + 1 }, [], "the manifest is nested too deeply"),
     ]);
   }
   const document = parseDocument(text, {
@@ -47,16 +48,8 @@ export function readYaml(source: string, file: string | null, env: Env): ReadMan
     merge: false,
     keepSourceTokens: false,
   });
-  const problems = [...document.errors, ...document.warnings].slice(0, 20);
-  if (problems.length > 0) {
-    return failed(
-      places,
-      problems.map((problem) => {
-        const [start, end] = problem.pos;
-        return places.at({ start, end }, [], syntaxMessage(problem.code, problem.message));
-      }),
-    );
-  }
+  const problems = [...document.errors, ...document.warnings];
+  if (problems.length > 0) return failed(places, syntaxDiagnostics(problems, document.contents, places));
   return new YamlReader(places, env).read(document.contents as Node | null);
 }
 
@@ -64,13 +57,54 @@ function failed(places: Places, diagnostics: Diagnostic[]): ReadManifest {
   return { value: undefined, places, diagnostics, spoilt: [] };
 }
 
-function syntaxMessage(code: string, message: string): string {
-  if (code === "MULTIPLE_DOCS") return "one file is one service: a second document (`---`) is not allowed";
-  if (code === "TAB_AS_INDENT") return "not readable as YAML: a tab cannot indent; use spaces";
-  if (code === "TAG_RESOLVE_FAILED") {
-    return `not readable as YAML: ${lower(message)}; tags (\`!…\`) have no meaning here`;
+/** One per line: what follows a syntax error on its line follows from it. */
+function syntaxDiagnostics(problems: YAMLError[], contents: unknown, places: Places): Diagnostic[] {
+  const found = problems.slice(0, 50).map((problem) => {
+    const [start, end] = problem.pos;
+    if (places.text[start - 1] === "$" && places.text[start] === "{") {
+      const message = "inside `{ }` and `[ ]` a value with `${…}` needs quotes around it";
+      return places.at({ start: start - 1, end: start + 1 }, [], message);
+    }
+    const open = openedBy(problem, contents as Node | null);
+    if (!open) return places.at({ start, end }, [], `not readable as YAML: ${syntaxMessage(problem)}`);
+    const opening = places.text[open.start];
+    const message = `not readable as YAML: this \`${opening}\` is never closed`;
+    return places.at({ start: open.start, end: open.start + 1 }, [], message);
+  });
+  const lines = new Set<number>();
+  return found.filter(({ line }) => !lines.has(line) && lines.add(line));
+}
+
+function syntaxMessage({ code, message }: YAMLError): string {
+  if (code === "MULTIPLE_DOCS") return "one file is one service, so there can be no second document (`---`)";
+  if (code === "MULTILINE_IMPLICIT_KEY") {
+    return "a key must be followed by a colon and a space";
   }
-  return `not readable as YAML: ${lower(message)}`;
+  if (code === "TAB_AS_INDENT") return "a tab cannot indent; use spaces";
+  if (code === "TAG_RESOLVE_FAILED") return `${lower(message)}; tags (\`!…\`) have no meaning here`;
+  return lower(message);
+}
+
+/** The bracket or quote whose other half is missing: that is where the mistake was made, not at the end of the file. */
+function openedBy({ message, pos }: YAMLError, contents: Node | null): Range | undefined {
+  const closing = /(?:end with an? ([\]}])|missing closing (["']))/i.exec(message);
+  if (!closing || !contents) return undefined;
+  let best: Range | undefined;
+  visit(contents, {
+    Node: (_, node) => {
+      const fits = closing[1] === "]"
+        ? isSeq(node) && node.flow
+        : closing[1] === "}"
+        ? isMap(node) && node.flow
+        : isScalar(node) &&
+          String(node.type).startsWith("QUOTE");
+      if (!fits || !(node as Node).range) return;
+      const range = rangeOf(node as Node);
+      const distance = Math.abs(range.end - pos[0]);
+      if (range.start < pos[0] && (!best || distance <= Math.abs(best.end - pos[0]))) best = range;
+    },
+  });
+  return best;
 }
 
 function lower(message: string): string {
@@ -168,11 +202,11 @@ class YamlReader {
     if (++this.#nodes > maxNodes) {
       return this.#tooMany(via ?? (node ? rangeOf(node) : key ?? { start: 0, end: 1 }), path);
     }
-    if (node && isAlias(node)) return this.#alias(node, path, key);
+    if (node && isAlias(node)) return this.#alias(node, path, key, via);
     const range = node ? rangeOf(node) : key ?? { start: 0, end: 1 };
     const scalar = !node || isScalar(node);
     this.#places.set(path, { ...range, key, scalar });
-    if (path.length >= maxDepth) return this.#spoil(range, path, `is nested more than ${maxDepth} deep`);
+    if (path.length >= maxDepth) return this.#spoil(range, path, `${formatPath(path)} is nested too deeply`);
     if (!node) return null;
     if (isScalar(node)) return this.#scalar(node, path, key);
     if (isSeq(node)) {
@@ -193,7 +227,7 @@ class YamlReader {
     );
   }
 
-  #alias(alias: Alias, path: Path, key?: Range): unknown {
+  #alias(alias: Alias, path: Path, key?: Range, via?: Range): unknown {
     const target = this.#targets.get(alias);
     const range = rangeOf(alias);
     if (!target) {
@@ -206,7 +240,7 @@ class YamlReader {
       return this.#spoil(range, path, `the alias \`*${alias.source}\` stands inside its own anchor`);
     }
     this.#open.add(target);
-    const value = this.#value(target, path, key, range);
+    const value = this.#value(target, path, key, via ?? range);
     this.#open.delete(target);
     return value;
   }

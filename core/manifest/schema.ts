@@ -41,7 +41,7 @@ export const manifest = z.strictObject({
   meta,
 }).check(z.check((payload) => {
   const { listeners, loops } = payload.value;
-  if (Object.keys(listeners).length + Object.keys(loops).length > 0) return;
+  if (payload.issues.length > 0 || Object.keys(listeners).length + Object.keys(loops).length > 0) return;
   payload.issues.push({
     code: "custom",
     message: "declares nothing to run: it needs `listeners` or `loops`",

@@ -12,7 +12,7 @@ import {
   optional,
   path,
   required,
-  secret,
+  secretOrNothing,
   section,
   shaped,
   size,
@@ -132,7 +132,7 @@ export const meta = defaulted(
     z.strictObject({
       listen: metaListen,
       token: optional(
-        z.union([z.literal(""), secret()]).transform((value) => value === "" ? null : value),
+        secretOrNothing(),
         "Required for POSTs, and for everything when not on loopback.",
       ),
     }),

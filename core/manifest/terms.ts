@@ -74,7 +74,7 @@ function quantity(unit: Unit, rule: QuantityRule) {
     ? (unit === "duration" ? maxDurationMs : Infinity)
     : parseQuantity(unit, rule.max);
   const error = (issue: { input?: unknown }) => quantityError(unit, positive, issue.input);
-  const text = z.string({ error }).regex(new RegExp(pattern), { error });
+  const text = z.string({ error }).regex(new RegExp(pattern), { error, abort: true });
   const written: z.ZodType<string | 0, string | 0> = positive
     ? text
     : z.union([text, z.literal(0)], { error });
@@ -140,13 +140,16 @@ function textError(expected: string, input: unknown): string | undefined {
 /** Text of a given form; `expected` says which. */
 export function shaped(pattern: RegExp, expected: string, propose?: (written: unknown) => string[]) {
   return z.string({ error: (issue) => shapeError(expected, issue.input, propose) })
-    .regex(pattern, { error: (issue) => shapeError(expected, issue.input, propose) });
+    .regex(pattern, { error: (issue) => shapeError(expected, issue.input, propose), abort: true });
 }
 
 function shapeError(expected: string, input: unknown, propose?: (written: unknown) => string[]): string {
   if (input === undefined) return "is required";
   const said = typeof input === "string" ? quote(input) : nameOf(input);
-  return withProposals(`must be ${expected}, but is ${said}`, propose?.(input) ?? []);
+  return withProposals(
+    `must be ${expected}, but is ${said}`,
+    typeof input === "object" ? [] : propose?.(input),
+  );
 }
 
 /** A name under which something is declared: also its address in logs, metrics and pages, so without dots. */
@@ -155,7 +158,7 @@ export const name = () =>
     /^[A-Za-z][A-Za-z0-9_-]*$/,
     "a name of letters, digits, `-` and `_` that begins with a letter",
     (written) => {
-      const near = String(written).replace(/[^A-Za-z0-9_-]+/g, "-").replace(/^[^A-Za-z]+|-+$/g, "");
+      const near = String(written).replace(/[^A-Za-z0-9_-]+/g, "-").replace(/-+$/, "");
       return /^[A-Za-z]/.test(near) ? [near] : [];
     },
   );
@@ -291,10 +294,22 @@ export function handler() {
   return schema;
 }
 
+const secretForm = "text or `{ fromFile: ./path }`";
+
+/** A secret that may be empty, which is as if it were not given: an unset variable is no token. */
+export function secretOrNothing() {
+  return z.union([z.literal(""), secret()], {
+    error: (issue) =>
+      typeof issue.input === "object" && issue.input !== null
+        ? undefined
+        : textError(secretForm, issue.input),
+  }).transform((value) => value === "" ? null : value);
+}
+
 /** A token, key or password: the text itself or `{ fromFile: ./secret }`; the Plan holds the value. */
 export function secret() {
   const schema = z.union([
-    text("text or `{ fromFile: … }`"),
+    text(secretForm),
     z.strictObject({
       fromFile: required(text("a path"), "File that holds the secret; the last line break does not count."),
     }),

@@ -144,9 +144,7 @@ function proposeForNumber(unit: Unit, value: number): string[] {
       if (value >= 1000 && value % 1000 === 0) return [`${text}ms`, `${plain(value / 1000)}s`];
       return value >= 100 ? [`${text}ms`, `${text}s`] : [`${text}s`, `${text}ms`];
     case "size":
-      if (value >= 2 ** 20) {
-        return [value % 2 ** 20 === 0 ? `${plain(value / 2 ** 20)}MiB` : `${text}B`, `${text}KiB`];
-      }
+      if (value >= 2 ** 20 && value % 2 ** 20 === 0) return [`${plain(value / 2 ** 20)}MiB`, `${text}B`];
       return value >= 4096 ? [`${text}B`, `${text}KiB`] : [`${text}MiB`, `${text}KiB`];
     case "rate":
       return [`${text}/s`, `${text}/m`];
