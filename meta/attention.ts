@@ -1,0 +1,139 @@
+/**
+ * What an operator should look at first, worst first, each with the page that tells more. Pure: the rules are a list, and
+ * each looks at one thing. It raises nothing that is not visible on the page it points to.
+ */
+
+import type { Tone } from "./document.ts";
+import { formatBytes, formatCount, formatDuration } from "./format_value.ts";
+import { listenerFigures } from "./listener_figures.ts";
+import { SeriesIndex } from "./series_index.ts";
+import type { Sight } from "./sight.ts";
+
+/** One thing to look at. */
+export interface Attention {
+  tone: Tone & ("bad" | "warn");
+  text: string;
+  href: string;
+}
+
+type Rule = (sight: Sight, series: SeriesIndex) => Attention[];
+
+const recentMs = 600_000;
+const rules: readonly Rule[] = [readiness, children, exits, reload, memory, listeners, requests, losses];
+
+/** Everything that needs a look. */
+export function attention(sight: Sight, series = new SeriesIndex(sight.series())): Attention[] {
+  const found = rules.flatMap((rule) => rule(sight, series));
+  return [...found.filter((one) => one.tone === "bad"), ...found.filter((one) => one.tone === "warn")];
+}
+
+function readiness({ state }: Sight): Attention[] {
+  if (state.ready) return [];
+  const reasons = state.notReady.length > 0 ? state.notReady : [`the service is ${state.phase}`];
+  return reasons.map((text) => ({ tone: "bad", text: `Not ready: ${text}`, href: "/readyz" }));
+}
+
+function children({ state, now, plan, ...sight }: Sight): Attention[] {
+  const slots = new Map(sight.slots().map((slot) => [slot.slot, slot]));
+  return state.children.flatMap((child): Attention[] => {
+    const name = `${child.role} ${child.id}`;
+    if (child.state === "hung") {
+      return [{ tone: "bad", text: `${name} (pid ${child.pid}) hangs`, href: "/stacks" }];
+    }
+    const slot = slots.get(child.slot);
+    const silentMs = slot && slot.pid === child.pid ? now - slot.beatAt : 0;
+    const silent = child.state === "ready" && slot?.alive === true && silentMs > plan.workers.hang;
+    if (silent) {
+      const text = `${name} (pid ${child.pid}) has been silent for ${formatDuration(silentMs)}`;
+      return [{ tone: "bad", text, href: "/stacks" }];
+    }
+    if (child.state === "starting" && now - child.startedAt > 10_000) {
+      const text = `${name} has been starting for ${formatDuration(now - child.startedAt)}`;
+      return [{ tone: "warn", text, href: "/workers" }];
+    }
+    return [];
+  });
+}
+
+function exits({ state, now }: Sight): Attention[] {
+  const recent = state.exits.filter((exit) => !exit.expected && now - exit.at < recentMs);
+  if (recent.length === 0) return [];
+  const newest = recent.reduce((a, b) => a.at > b.at ? a : b);
+  const what = `${newest.role} ${newest.id}: ${newest.cause}, ${formatDuration(now - newest.at)} ago`;
+  const text = recent.length === 1
+    ? `Unexpected exit of ${what}`
+    : `${recent.length} unexpected exits in 10 minutes, the last of ${what}`;
+  return [{ tone: recent.length > 2 ? "bad" : "warn", text, href: "/workers" }];
+}
+
+function reload({ state }: Sight): Attention[] {
+  if (state.lastReload === null || state.lastReload.ok) return [];
+  return [{ tone: "warn", text: `The last reload failed: ${state.lastReload.message}`, href: "/status" }];
+}
+
+function memory({ state, plan, ...sight }: Sight): Attention[] {
+  const limit = plan.workers.memory;
+  if (!limit) return [];
+  return state.children.flatMap((child): Attention[] => {
+    const rss = sight.process(child.pid)?.rssBytes ?? child.rssBytes;
+    if (child.role !== "worker" || rss < limit * 0.9) return [];
+    const text = `worker ${child.id} uses ${formatBytes(rss)} of ${formatBytes(limit)}`;
+    return [{ tone: "warn", text, href: "/workers" }];
+  });
+}
+
+function listeners(sight: Sight, series: SeriesIndex): Attention[] {
+  return Object.keys(sight.plan.listeners).flatMap((name): Attention[] => {
+    const figures = listenerFigures(sight, series, name);
+    const href = `/listeners/${encodeURIComponent(name)}`;
+    const found: Attention[] = [];
+    if ((figures.failedPerSecond ?? 0) >= 0.05) {
+      const share = figures.failedPerSecond! /
+        Math.max(figures.requestsPerSecond ?? 0, figures.failedPerSecond!);
+      const text = `${name}: ${formatCount(figures.failedPerSecond!)}/s (${
+        formatCount(share * 100)
+      } %) fail or are refused`;
+      found.push({ tone: share > 0.05 ? "bad" : "warn", text, href });
+    }
+    if (
+      (figures.queueDepth ?? 0) > 0 && figures.queueLimit > 0 && figures.queueDepth! >= figures.queueLimit / 2
+    ) {
+      const text = `${name}: ${figures.queueDepth} requests wait in queues of ${figures.queueLimit}`;
+      found.push({ tone: "warn", text, href });
+    }
+    if ((figures.connectionsRefusedPerSecond ?? 0) > 0) {
+      const text = `${name}: ${formatCount(figures.connectionsRefusedPerSecond!)}/s connections are refused`;
+      found.push({ tone: "bad", text, href });
+    }
+    const accept = series.all("weir_accept_errors_total", { listener: name });
+    if (accept.some((one) => (sight.trend(one).ratePerSecond ?? 0) > 0)) {
+      found.push({ tone: "bad", text: `${name}: accepting fails (out of file descriptors?)`, href });
+    }
+    return found;
+  });
+}
+
+function requests(sight: Sight): Attention[] {
+  const { plan, now } = sight;
+  const late = sight.inflight(1000).rows.filter((request) => {
+    const listener = plan.listeners[request.listener];
+    const deadlineMs = listener && "deadline" in listener ? listener.deadline : 0;
+    return deadlineMs > 0 && now - request.startedAt > deadlineMs;
+  });
+  if (late.length === 0) return [];
+  const what = late.length === 1 ? "1 request in flight is" : `${late.length} requests in flight are`;
+  return [{ tone: "bad", text: `${what} past the deadline`, href: "/inflight" }];
+}
+
+const lossNames: Readonly<Record<string, string>> = {
+  weir_log_dropped_total: "log lines are being dropped",
+  weir_series_overflow_total: "statistics are being lost: too many series",
+};
+
+function losses(sight: Sight, series: SeriesIndex): Attention[] {
+  return Object.entries(lossNames).flatMap(([name, text]): Attention[] =>
+    series.all(name).some((one) => (sight.trend(one).ratePerSecond ?? 0) > 0)
+      ? [{ tone: "warn", text, href: `/series?filter=${name}` }]
+      : []
+  );
+}

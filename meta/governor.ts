@@ -1,0 +1,148 @@
+/**
+ * The governor: the child process that serves the meta pages. It joins the supervisor, maps the statistics, hears every
+ * change of the supervisor's state, and answers on `meta.listen`. It looks from outside: it never calls into the data
+ * path, and the service runs on without it.
+ */
+
+import type { Channel, ChannelMessage } from "../core/channel.ts";
+import type { PlanMessage, Snapshot, StackRequest, SupervisorState } from "../core/control.ts";
+import type { Plan } from "../core/manifest/plan.ts";
+import { localStatsMemory, openStatsFile, type SlotWriter, type StatsMemory } from "../core/stats/mod.ts";
+import { joinSupervisor } from "../core/supervisor/join_supervisor.ts";
+import { makeApp } from "./app.ts";
+import type { CaptureStack } from "./capture_stacks.ts";
+import { endpoints } from "./endpoints.ts";
+import { Guard } from "./guard.ts";
+import { Observer } from "./observer.ts";
+import { recentLogs } from "./recent_logs.ts";
+import { makeScrubber } from "./scrubber.ts";
+import { type PageServers, servePages } from "./serve_pages.ts";
+
+/** Slots of a memory that only snapshots fill. */
+const snapshotSlots = 64;
+const tickMs = 1_000;
+const drainMs = 1_000;
+
+const capture: CaptureStack = async (inspector, timeoutMs) => {
+  const { captureStack } = await import("../core/supervisor/capture_stack.ts");
+  return await captureStack(inspector, timeoutMs);
+};
+
+/** Everything that lives as long as the process. */
+class Governor {
+  readonly #channel: Channel;
+  readonly #plan: Plan;
+  readonly #memory: StatsMemory;
+  readonly #observer: Observer;
+  readonly #writer: SlotWriter;
+  #servers: PageServers | undefined;
+
+  constructor(channel: Channel, message: PlanMessage) {
+    const plan = message.plan as Plan;
+    this.#channel = channel;
+    this.#plan = plan;
+    this.#memory = message.stats.path === null
+      ? localStatsMemory(snapshotSlots)
+      : openStatsFile(message.stats.path);
+    this.#writer = this.#memory.slot(message.worker.slot).writer({
+      role: "governor",
+      // Not its number: slots of equal ids are one worker to those who read them.
+      id: "governor",
+      generation: message.worker.generation,
+    });
+    this.#observer = new Observer({
+      plan,
+      memory: this.#memory,
+      startedAt: Date.now(),
+      capture,
+      logs: (filter) => recentLogs(message.runtimeFolder, filter),
+      command: (request, timeoutMs) => channel.request({ ...request }, timeoutMs),
+    });
+  }
+
+  /** Binds, reports ready, and starts to tick. Rejects when the pages cannot be served. */
+  async start(): Promise<void> {
+    if (this.#plan.meta !== null) {
+      const { listen, token } = this.#plan.meta;
+      const guard = new Guard({ listen, token: token ?? "", hostname: Deno.hostname() });
+      const app = makeApp({
+        endpoints,
+        guard,
+        look: () => this.#observer.look(Date.now()),
+        scrub: makeScrubber(this.#plan),
+        onError: (path, error) => console.error(`meta: cannot make ${path}:`, error),
+        onCommand: (path) => console.error(`meta: POST ${path}`),
+      });
+      this.#servers = await servePages(listen, (request) => app.fetch(request));
+    }
+    this.#tick();
+    this.#beat();
+    setInterval(() => this.#tick(), tickMs);
+    this.#writer.state("ready");
+    this.#channel.send({ type: "ready", addresses: { meta: this.#servers?.addresses ?? [] } });
+  }
+
+  /** Everything the supervisor says after the plan. */
+  heard(message: ChannelMessage): unknown {
+    if (message.type === "state") return this.#observer.heard(message as unknown as SupervisorState);
+    if (message.type === "snapshot") return this.#apply(message as unknown as Snapshot);
+    if (message.type === "stack") return this.#stack(message as unknown as StackRequest);
+    if (message.type === "drain") return this.#drain();
+  }
+
+  #tick(): void {
+    this.#observer.tick(Date.now(), performance.now());
+  }
+
+  /** Four heartbeats before anybody calls it a hang; each says how late its timer came. */
+  #beat(): void {
+    const periodMs = Math.min(500, Math.max(25, this.#plan.workers.hang / 4));
+    let dueMs = performance.now() + periodMs;
+    this.#writer.beat();
+    setInterval(() => {
+      const now = performance.now();
+      this.#writer.beat(Math.max(0, now - dueMs));
+      dueMs = now + periodMs;
+    }, periodMs);
+  }
+
+  #apply({ slot, bytes }: Snapshot): void {
+    if (this.#memory.path !== undefined) return;
+    this.#memory.applySnapshot(slot, Uint8Array.from(atob(bytes), (char) => char.charCodeAt(0)));
+  }
+
+  #stack({ inspector, timeoutMs }: StackRequest): ReturnType<CaptureStack> {
+    return capture(inspector, Math.min(Math.max(timeoutMs, 1), 10_000));
+  }
+
+  async #drain(): Promise<void> {
+    this.#writer.state("draining");
+    await this.#servers?.close(drainMs);
+    this.#writer.close();
+    await this.#channel.send({ type: "drained", left: 0 });
+    Deno.exit(0);
+  }
+}
+
+/** Joins, starts and stays; a start that fails is said to the supervisor and on the console. */
+async function main(): Promise<void> {
+  const early: ChannelMessage[] = [];
+  let governor: Governor | undefined;
+  const { channel, plan } = await joinSupervisor((message) => {
+    if (governor) return governor.heard(message);
+    early.push(message);
+  });
+  try {
+    const made = new Governor(channel, plan);
+    for (const message of early) made.heard(message);
+    governor = made;
+    await made.start();
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    console.error(`meta: ${text}`);
+    await channel.send({ type: "failed", error: text });
+    Deno.exit(1);
+  }
+}
+
+if (import.meta.main) await main();
