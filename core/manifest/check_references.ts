@@ -324,6 +324,6 @@ function waitsAndDeadlines(check: Check): void {
 
 /** NaN for what is no duration: then nothing compares, and the schema has its say. */
 function milliseconds(written: unknown, otherwise: string): number {
-  const text = String(written ?? otherwise);
+  const text = typeof written === "object" ? "" : String(written ?? otherwise);
   return isQuantity("duration", text) ? parseQuantity("duration", text) : NaN;
 }

@@ -88,7 +88,7 @@ export function compileFile(path: string, options: CompileOptions = {}): Compile
 
 function validate(read: ReadManifest, options: CompileOptions): CompileResult {
   const { places, spoilt } = read;
-  const value = withoutHolders(read.value);
+  let value = withoutHolders(read.value);
   const diagnostics = [...read.diagnostics];
   const file = options.file === undefined ? null : resolve(options.cwd ?? Deno.cwd(), options.file);
   const directory = file === null ? resolve(options.cwd ?? Deno.cwd()) : dirname(file);
@@ -102,11 +102,19 @@ function validate(read: ReadManifest, options: CompileOptions): CompileResult {
     );
     return { diagnostics, places };
   }
-  // A schema compiled to code pays off after many parses; this is the only one.
-  const parsed = withResolution(
-    resolutionOf(directory, options),
-    () => manifest.safeParse(value, { error: wordIssue, jitless: true }),
-  );
+  const against = resolutionOf(directory, options);
+  // A schema compiled to code pays off after many parses; here there are one or two.
+  const parse = (tree: unknown) =>
+    withResolution(against, () => manifest.safeParse(tree, { error: wordIssue, jitless: true }));
+  let parsed = parse(value);
+  if (!parsed.success) {
+    const reread = takeAlternatives(value, parsed.error.issues.map(({ path }) => path as Path), places);
+    const again = reread === undefined ? undefined : parse(reread);
+    if (again?.success || (again && again.error.issues.length < parsed.error.issues.length)) {
+      value = reread;
+      parsed = again;
+    }
+  }
   const problems = [
     ...(parsed.success ? [] : diagnose(parsed.error.issues, value, places)),
     ...checkReferences(value, places),
@@ -116,6 +124,22 @@ function validate(read: ReadManifest, options: CompileOptions): CompileResult {
   const declared = structuredClone(parsed.data);
   const plan: Plan = { ...declared, file, directory, secrets: secretsOf(declared) };
   return { plan: freeze(plan), diagnostics: [], places };
+}
+
+/**
+ * What a variable stands for follows from what its place takes: `${VERSION}` is text though it looks like a number, and
+ * `"${QUEUE}"` is a number though YAML wants quotes around it inside braces. `undefined` when nothing changes.
+ */
+function takeAlternatives(value: unknown, paths: readonly Path[], places: Places): unknown {
+  const changes = paths.filter((path) => path.length > 0 && places.get(path)?.alternative !== undefined);
+  if (changes.length === 0) return undefined;
+  const copy = structuredClone(value);
+  for (const path of changes) {
+    let around = copy as Record<string | number, unknown>;
+    for (const key of path.slice(0, -1)) around = around[key] as Record<string | number, unknown>;
+    around[path.at(-1)!] = places.get(path)!.alternative;
+  }
+  return copy;
 }
 
 /** `x-…` keys hold anchors; nothing reads them. */

@@ -113,7 +113,8 @@ function leafKind(value: unknown, schemas: ReturnType<typeof unwrap>): Kind | un
   if (kind === undefined) return undefined;
   const form = kind === "address" ? "transport" : kind === "handler" ? "module" : undefined;
   if (form) return isOpen(value) && form in value ? kind : undefined;
-  return typeof value === (kind === "secret" ? "string" : "number") ? kind : undefined;
+  const fits = kind === "secret" ? typeof value === "string" : typeof value === "number";
+  return fits ? kind : undefined;
 }
 
 function originOf(path: Path, { places }: CompileResult): Pick<ExplainedValue, "source" | "variables"> {

@@ -16,6 +16,8 @@ export interface Mark {
   scalar: boolean;
   /** Environment variables that the value was made from. */
   variables?: string[];
+  /** The other reading of what the variables gave: as text where it was taken as a number, or the other way round. */
+  alternative?: unknown;
 }
 
 export interface Place {

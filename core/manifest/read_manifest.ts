@@ -44,10 +44,9 @@ export function readObject(source: object, file: string | null, env: Env): ReadM
     if (typeof value === "string") {
       const result = interpolate(value, env);
       for (const problem of result.problems) refuse(path, problem.message);
-      if (result.variables.length > 0) {
-        places.set(path, { start: -1, end: -1, scalar, variables: result.variables });
-      }
-      return result.variables.length > 0 && result.text !== "" ? plainScalar(result.text) : result.text;
+      if (result.variables.length === 0) return result.text;
+      places.set(path, { start: -1, end: -1, scalar, variables: result.variables, alternative: result.text });
+      return result.text === "" ? "" : plainScalar(result.text);
     }
     if (scalar) {
       const plain = value === null || typeof value === "number" || typeof value === "boolean";

@@ -261,11 +261,11 @@ class YamlReader {
       searched = start + 1;
       this.#spoil({ start, end: start + problem.length }, path, problem.message);
     }
-    if (result.variables.length > 0) {
-      this.#places.set(path, { ...range, key, scalar: true, variables: result.variables });
-    }
-    const plain = node.type === "PLAIN" && result.variables.length > 0 && result.text !== "";
-    return plain ? plainScalar(result.text) : result.text;
+    if (result.variables.length === 0) return result.text;
+    const plain = result.text === "" ? "" : plainScalar(result.text);
+    const [taken, alternative] = node.type === "PLAIN" ? [plain, result.text] : [result.text, plain];
+    this.#places.set(path, { ...range, key, scalar: true, variables: result.variables, alternative });
+    return taken;
   }
 
   #map(node: YAMLMap, path: Path, via?: Range): Record<string, unknown> {
