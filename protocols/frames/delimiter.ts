@@ -6,7 +6,7 @@
  *
  * The delimiter belongs to neither frame. What is searched once is not searched again when more arrives. A frame whose
  * delimiter cannot come within the bound any more is refused at once. A reply that contains the delimiter would be
- * two frames for the peer, so it is a misfit.
+ * two frames for the peer, so it is a misfit. The first delimiter counts.
  */
 import type { Cursor, Framing } from "./framing.ts";
 import { tooLarge } from "./framing_error.ts";
@@ -32,9 +32,12 @@ class Delimiter implements Framing {
   readonly maxBytes: number;
   readonly overheadBytes: number;
   readonly #mark: Uint8Array;
+  /** Beginnings of the delimiter that, at the end of a frame, make one together with the delimiter behind it. */
+  readonly #traps: readonly Uint8Array[];
 
   constructor(mark: Uint8Array, maxBytes: number) {
     this.#mark = mark;
+    this.#traps = trapsOf(mark);
     this.maxBytes = maxBytes;
     this.overheadBytes = mark.length;
   }
@@ -60,7 +63,14 @@ class Delimiter implements Framing {
 
   misfit(frame: Uint8Array): string | undefined {
     const at = this.#find(frame, 0, frame.length);
-    return at < 0 ? undefined : `it contains the delimiter, at byte ${at}`;
+    if (at >= 0) return `it contains the delimiter, at byte ${at}`;
+    for (const trap of this.#traps) {
+      const from = frame.length - trap.length;
+      if (from >= 0 && trap.every((byte, index) => frame[from + index] === byte)) {
+        return `its end and the delimiter behind it contain the delimiter, at byte ${from}`;
+      }
+    }
+    return undefined;
   }
 
   head(_lengthBytes: number, _into: Uint8Array, at: number): number {
@@ -98,4 +108,14 @@ class Delimiter implements Framing {
     }
     return true;
   }
+}
+
+/** A delimiter like `abab` begins as it ends: after a frame `ab` it would be found two bytes early. */
+function trapsOf(mark: Uint8Array): Uint8Array[] {
+  const traps: Uint8Array[] = [];
+  for (let border = 1; border < mark.length; border++) {
+    const end = mark.subarray(mark.length - border);
+    if (end.every((byte, index) => byte === mark[index])) traps.push(mark.subarray(0, mark.length - border));
+  }
+  return traps;
 }

@@ -106,7 +106,7 @@ class Exchange {
         if (this.#ended) return;
         if (this.#discarding) return void this.#discard(read);
         if (read === null) return this.#peerClosed();
-        if (this.#last) return this.#passOver();
+        if (this.#last || (this.#running > 0 && this.#lastOne)) return this.#passOver();
         decoder.filled(read);
         const before = this.#order.taken;
         this.#taking = true;
@@ -302,7 +302,7 @@ class Exchange {
   /** Something came after the last answer was decided on. */
   #passOver(): void {
     this.#leftover = true;
-    this.#settle();
+    if (this.#last) this.#settle();
   }
 
   #stop(reason: Reason): void {
