@@ -43,13 +43,15 @@ export class AccessLog {
   readonly #heads: string[];
   readonly #tail: string;
   #targets: Array<AccessTargets | undefined> = [];
+  #lastAddress = "";
+  #addressJson = '""';
 
-  /** `logger` is `access.<listener>`; `processPart` ends every JSON line. */
-  constructor(logger: string, redaction: Redaction, processPart: string) {
+  /** `logger` is `access.<listener>`, `process` such as `worker-1`. */
+  constructor(logger: string, redaction: Redaction, process: string) {
     this.#logger = logger;
     this.#redaction = redaction;
     this.#heads = levelNames.map((level) => `","level":"${level}","logger":${quoteText(logger)},"request":`);
-    this.#tail = processPart + "}\n";
+    this.#tail = `,"process":${quoteText(process)}}\n`;
   }
 
   /** Says where lines go from now on, by level; undefined where nothing takes them. */
@@ -83,6 +85,11 @@ export class AccessLog {
     if (text.length > maxRequestLength) text = cutText(text, maxRequestLength);
     if (text.includes("?")) text = this.#redaction.query(text);
     if (id.length > maxIdLength) id = cutText(id, maxIdLength);
+    // requests of one connection follow one another
+    if (address !== this.#lastAddress) {
+      this.#lastAddress = address;
+      this.#addressJson = quoteText(address);
+    }
     const endEpochMs = totalMs > 0 ? startEpochMs + totalMs : startEpochMs;
     const line = '{"ts":"' + timestamp(endEpochMs) + this.#heads[level] + quoteText(text) + ',"status":' +
       status +

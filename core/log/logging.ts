@@ -113,7 +113,8 @@ export class Logging {
     const name = cleanName(`access.${listener}`);
     const known = this.#access.get(name);
     if (known) return known;
-    const access = new AccessLog(name, this.#redaction, this.#processPart);
+    const { role, id } = this.#options.process;
+    const access = new AccessLog(name, this.#redaction, `${role}-${id}`);
     this.#access.set(name, access);
     access.route(this.#accessTargets(name));
     return access;

@@ -24,6 +24,7 @@ export class Redaction {
   readonly #names = new Set<string>();
   readonly #paths: string[][] = [];
   readonly #query: RegExp;
+  readonly #suspicious: RegExp;
 
   constructor(patterns: readonly string[]) {
     for (const pattern of patterns) {
@@ -35,6 +36,8 @@ export class Redaction {
     const names = [...new Set([...alwaysInQueries, ...this.#names])].map((name) =>
       name.replace(/[\\^$.|?+()[\]{}*/-]/g, "\\$&")
     );
+    // most queries hold none of the names, and no name that hides behind escapes: one look tells
+    this.#suspicious = new RegExp(`${names.join("|")}|%[^&;=]*=`, "i");
     // `access_token` and `client-secret` are secrets as well
     this.#query = new RegExp(`^(?:.*[_.\\-\\[])?(?:${names.join("|")})\\]?$`, "i");
   }
@@ -50,7 +53,7 @@ export class Redaction {
   /** A request line with the values of secret query parameters hidden. Call it only where there is a `?`. */
   query(line: string): string {
     const start = line.indexOf("?");
-    if (start < 0) return line;
+    if (start < 0 || !this.#suspicious.test(line)) return line;
     return line.slice(0, start + 1) +
       line.slice(start + 1).replace(/([^=&;]*)=([^&;\s]*)/g, (whole, name: string) => {
         return this.#query.test(decodeName(name)) ? `${name}=${redactedMark}` : whole;

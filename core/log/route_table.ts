@@ -85,16 +85,17 @@ export class RouteTable {
   }
 
   /**
-   * Sets the least level of every logger that matches `glob`; a later call for the same glob replaces it, and after
-   * `ttlMs` (> 0) it goes back to what it was before. Throws RangeError for an unknown level or for too many of them.
+   * Sets the least level of every logger that matches `glob`, replacing what was set for the same glob; with `ttlMs`
+   * (> 0) only for that long, and a level without end shows again after it. Throws RangeError for an unknown level or
+   * for too many of them.
    */
   setLevel(glob: string, level: string, ttlMs = 0): void {
     const number = levelNumber(level);
-    const former = this.#overrides.find((override) => override.glob === glob);
-    if (former === undefined && this.#overrides.length >= maxOverrides) {
+    const replaced = this.#overrides.filter((other) => other.glob === glob && (ttlMs <= 0 || other.cancel));
+    if (this.#overrides.length - replaced.length >= maxOverrides) {
       throw new RangeError(`Cannot set the level of "${glob}": ${maxOverrides} levels are set already`);
     }
-    if (former) this.#remove(former);
+    for (const former of replaced) this.#remove(former);
     const override: Override = { glob, matches: compileLoggerGlob(glob), level: number };
     if (ttlMs > 0) override.cancel = this.#clock.after(ttlMs, () => this.#remove(override));
     this.#overrides.unshift(override);

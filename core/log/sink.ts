@@ -46,6 +46,7 @@ export interface SinkOptions {
 }
 
 const batchChars = 64 * 1024;
+const mostBatchChars = 256 * 1024;
 const leastBackoffMs = 50;
 const mostBackoffMs = 5000;
 const noticeEveryMs = 1000;
@@ -79,8 +80,8 @@ export class Sink {
     this.name = name;
     this.#output = output;
     this.#options = options;
-    this.#maxLines = options.maxLines ?? 8192;
-    this.#maxChars = options.maxChars ?? 1024 * 1024;
+    this.#maxLines = options.maxLines ?? 32_768;
+    this.#maxChars = options.maxChars ?? 4 * 1024 * 1024;
   }
 
   /** Takes one line, or drops it when the queue is full. Never throws, never waits. */
@@ -159,8 +160,7 @@ export class Sink {
     this.#busy = true;
     do {
       this.#urgent = false;
-      const batch = this.#lines;
-      this.#lines = [];
+      const batch = this.#nextBatch();
       const result = await this.#output.write(batch);
       if (this.#closed) return;
       this.#account(batch, result.written);
@@ -175,6 +175,18 @@ export class Sink {
     this.#busy = false;
     if (this.#lines.length > 0) return this.#arm(this.#options.gatherMs ?? 50);
     for (const waiter of this.#waiters.splice(0)) waiter();
+  }
+
+  /** Not all at once after a long wait: turning megabytes into bytes would hold up the loop. */
+  #nextBatch(): string[] {
+    const lines = this.#lines;
+    let count = lines.length;
+    if (this.#heldChars > mostBatchChars) {
+      let chars = 0;
+      for (count = 0; count < lines.length && chars < mostBatchChars; count++) chars += lines[count]!.length;
+    }
+    this.#lines = lines.slice(count);
+    return count === lines.length ? lines : lines.slice(0, count);
   }
 
   #mustGoOn(): boolean {

@@ -1,0 +1,221 @@
+/**
+ * Real servers for tests: installed from the distribution where missing, started on free ports on loopback, waited for
+ * until they answer, stopped by their process id. A server that cannot be had is a failed test with a clear message,
+ * never a skipped one. To add a server, add a row to {@link servers}.
+ */
+import { createConnection } from "node:net";
+import { join } from "node:path";
+
+/** How to get, run and recognise one kind of server. */
+export interface ServerRow {
+  /** Program looked for on PATH and in the sbin folders. */
+  program: string;
+  /** Debian package that brings it. */
+  package: string;
+  /** How many ports it needs; `arguments` gets them in order. */
+  ports: number;
+  /** Writes configuration into `folder` and returns the arguments of the program, which must stay in the foreground. */
+  arguments(folder: string, ports: readonly number[]): Promise<string[]> | string[];
+  /** True once the server answers. */
+  answers(folder: string, ports: readonly number[]): Promise<boolean>;
+}
+
+/** The servers that tests can ask for. */
+export const servers = {
+  rsyslog: {
+    program: "rsyslogd",
+    package: "rsyslog",
+    ports: 1, // udp and tcp alike
+    async arguments(folder, [port]) {
+      const configuration = [
+        `global(workDirectory="${folder}")`,
+        `module(load="imudp")`,
+        `module(load="imtcp")`,
+        `module(load="imuxsock" SysSock.Use="off")`,
+        `input(type="imudp" address="127.0.0.1" port="${port}")`,
+        `input(type="imtcp" address="127.0.0.1" port="${port}")`,
+        `input(type="imuxsock" Socket="${folder}/log.sock" UseSpecialParser="off" UsePIDFromSystem="off" ` +
+        `UseSysTimeStamp="off" IgnoreTimestamp="off")`,
+        `template(name="parts" type="list" option.jsonf="on") {`,
+        ...["pri", "hostname", "app-name", "procid", "msgid", "timereported", "msg"].map((name) => {
+          const date = name === "timereported" ? ` dateFormat="rfc3339"` : "";
+          return `  property(outname="${name}" name="${name}" format="jsonf"${date})`;
+        }),
+        `}`,
+        `action(type="omfile" file="${folder}/received.log" template="parts" fileCreateMode="0600")`,
+      ];
+      await Deno.writeTextFile(join(folder, "rsyslog.conf"), configuration.join("\n") + "\n");
+      return ["-n", "-f", join(folder, "rsyslog.conf"), "-i", join(folder, "rsyslog.pid")];
+    },
+    answers: (_folder, [port]) => connects(port!),
+  },
+} satisfies Record<string, ServerRow>;
+
+/** A server that runs until it is disposed. */
+export interface RunningServer extends AsyncDisposable {
+  readonly pid: number;
+  readonly ports: readonly number[];
+  /** Its folder: configuration, data, output. Removed at the end. */
+  readonly folder: string;
+  /** Ends the process; `stop` and a later start on the same ports imitate a restart. */
+  stop(): Promise<void>;
+}
+
+/** Options of {@link provision}. */
+export interface ProvisionOptions {
+  /** Ports to use instead of free ones. */
+  ports?: readonly number[];
+  /** Where free ports are looked for; below the ephemeral range. */
+  range?: { from: number; to: number };
+  /** Longest wait for the first answer. */
+  startMs?: number;
+}
+
+const installMs = 180_000;
+
+/** Installs `kind` where it is missing, starts it and waits until it answers. Throws Error with what is missing. */
+export async function provision(
+  kind: keyof typeof servers,
+  options: ProvisionOptions = {},
+): Promise<RunningServer> {
+  const row: ServerRow = servers[kind];
+  const program = await findOrInstall(row);
+  const ports = options.ports ?? freePorts(row.ports, options.range ?? { from: 22_000, to: 32_000 });
+  const folder = await Deno.makeTempDir({ prefix: `weir-${kind}-` });
+  const child = new Deno.Command(program, {
+    args: await row.arguments(folder, ports),
+    cwd: folder,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  return await started(kind, row, { child, ports, folder }, options.startMs ?? 15_000);
+}
+
+interface Parts {
+  child: Deno.ChildProcess;
+  ports: readonly number[];
+  folder: string;
+}
+
+async function started(kind: string, row: ServerRow, parts: Parts, startMs: number): Promise<RunningServer> {
+  const { child, ports, folder } = parts;
+  const said = { text: "" };
+  const listening = [listen(child.stdout, said), listen(child.stderr, said)];
+  let running = true;
+  const ended = child.status.then(() => {
+    running = false;
+  });
+  const stop = async () => {
+    if (running) child.kill("SIGTERM");
+    const patience = setTimeout(() => running && child.kill("SIGKILL"), 3000);
+    await ended;
+    clearTimeout(patience);
+    await Promise.all(listening);
+  };
+  const dispose = async () => {
+    await stop();
+    await Deno.remove(folder, { recursive: true });
+  };
+  const limit = performance.now() + startMs;
+  while (running && performance.now() < limit) {
+    if (await row.answers(folder, ports)) {
+      return { pid: child.pid, ports, folder, stop, [Symbol.asyncDispose]: dispose };
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  const how = running ? `did not answer within ${startMs} ms` : "ended at once";
+  await dispose();
+  throw new Error(`Cannot start ${kind}: it ${how}. It said: ${said.text || "nothing"}`);
+}
+
+/** Keeps the end of what a server says, so that a failed start can be explained. */
+async function listen(stream: ReadableStream<Uint8Array>, said: { text: string }): Promise<void> {
+  for await (const text of stream.pipeThrough(new TextDecoderStream() as never) as ReadableStream<string>) {
+    said.text = (said.text + text).slice(-2000);
+  }
+}
+
+async function findOrInstall(row: ServerRow): Promise<string> {
+  const found = await find(row.program);
+  if (found) return found;
+  const trouble = await install(row.package);
+  const installed = await find(row.program);
+  if (installed) return installed;
+  throw new Error(
+    `Cannot run this test: the program "${row.program}" is missing and could not be installed ` +
+      `(package "${row.package}"): ${trouble || "the package does not bring it"}`,
+  );
+}
+
+async function find(program: string): Promise<string | undefined> {
+  const folders = [...(Deno.env.get("PATH") ?? "").split(":"), "/usr/sbin", "/usr/local/sbin", "/sbin"];
+  for (const folder of folders) {
+    const path = join(folder, program);
+    try {
+      if ((await Deno.stat(path)).isFile) return path;
+    } catch {
+      // not in this folder
+    }
+  }
+}
+
+/** Several test files may ask at once; apt has one lock, which it waits for. */
+async function install(name: string): Promise<string> {
+  if (Deno.build.os !== "linux") return "installing is only known for Debian and its children";
+  // a package must not start its service by itself
+  const environment = { DEBIAN_FRONTEND: "noninteractive", RUNLEVEL: "1" };
+  for (const args of [["update"], ["install", "-y", "--no-install-recommends", name]]) {
+    try {
+      const command = new Deno.Command("apt-get", {
+        args: ["-q", "-o", "DPkg::Lock::Timeout=120", ...args],
+        env: environment,
+        stdin: "null",
+        stdout: "piped",
+        stderr: "piped",
+        signal: AbortSignal.timeout(installMs),
+      });
+      const { success, stderr } = await command.output();
+      if (!success) return `apt-get ${args[0]}: ${new TextDecoder().decode(stderr).trim().slice(-500)}`;
+    } catch (error) {
+      return `apt-get ${args[0]}: ${error instanceof Error ? error.message : error}`;
+    }
+  }
+  return "";
+}
+
+/** Ports that are free for UDP and TCP now. Throws Error when the range has not enough of them. */
+export function freePorts(count: number, range: { from: number; to: number }): number[] {
+  const size = range.to - range.from;
+  const start = Math.floor(Math.random() * size);
+  const ports: number[] = [];
+  for (let i = 0; i < size && ports.length < count; i++) {
+    const port = range.from + (start + i) % size;
+    if (isFree(port)) ports.push(port);
+  }
+  if (ports.length < count) throw new Error(`Cannot find ${count} free ports in ${range.from}-${range.to}`);
+  return ports;
+}
+
+function isFree(port: number): boolean {
+  try {
+    Deno.listen({ hostname: "127.0.0.1", port }).close();
+    Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port }).close();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** True when something accepts TCP connections on `port`. */
+export function connects(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createConnection({ host: "127.0.0.1", port });
+    socket.setTimeout(1000, () => socket.destroy(new Error("no answer")));
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
+}
