@@ -1,0 +1,79 @@
+/** `deno task bench <name> [--rounds 5] [--seconds 5] …`: the comparisons, each one command. */
+import { parseArgs } from "node:util";
+
+/** What every module of a bench exports as `bench`. */
+export interface Bench {
+  /** One sentence. */
+  readonly about: string;
+  /** Measures and prints its tables. */
+  run(options: BenchOptions): Promise<void>;
+}
+
+/** The arguments every bench takes. */
+export interface BenchOptions {
+  /** How often every contender is measured. */
+  readonly rounds: number;
+  /** How long one measurement lasts. */
+  readonly seconds: number;
+  /** Measure only contenders whose name contains one of these; all where empty. */
+  readonly only: readonly string[];
+  /** Processes of each server; 0: as many as there are cores. */
+  readonly processes: number;
+  /** Cores of the servers and of the load, as `taskset -c` takes them; undefined: the scheduler decides. */
+  readonly serverCpus: string | undefined;
+  readonly loadCpus: string | undefined;
+  /** First of the 20 ports it may use. */
+  readonly port: number;
+}
+
+const names = ["http", "frames", "overload", "pool", "start"];
+
+async function main(args: string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: {
+      rounds: { type: "string", default: "5" },
+      seconds: { type: "string", default: "5" },
+      only: { type: "string", multiple: true, default: [] },
+      processes: { type: "string", default: "0" },
+      "server-cpus": { type: "string" },
+      "load-cpus": { type: "string" },
+      port: { type: "string", default: "26400" },
+    },
+  });
+  const [name] = positionals;
+  if (!names.includes(name)) {
+    console.error(
+      `deno task bench <${names.join("|")}> [--rounds 5] [--seconds 5] [--only name]… [--processes n] ` +
+        "[--server-cpus list] [--load-cpus list] [--port 26400]",
+    );
+    return 2;
+  }
+  const { bench }: { bench: Bench } = await import(`./${name}.ts`);
+  const cores = navigator.hardwareConcurrency;
+  console.log(`${name}: ${bench.about}`);
+  console.log(
+    `Deno ${Deno.version.deno}, ${cores} cores, ${Deno.osRelease()}, ${new Date().toISOString()}\n`,
+  );
+  await bench.run({
+    rounds: positive(values.rounds, "--rounds"),
+    seconds: positive(values.seconds, "--seconds"),
+    only: values.only,
+    processes: Number(values.processes) || cores,
+    serverCpus: values["server-cpus"],
+    loadCpus: values["load-cpus"],
+    port: positive(values.port, "--port"),
+  });
+  return 0;
+}
+
+function positive(text: string, name: string): number {
+  const value = Number(text);
+  if (!Number.isFinite(value) || value <= 0) {
+    throw new RangeError(`${name} must be a number above 0, not ${text}`);
+  }
+  return value;
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));
