@@ -44,14 +44,14 @@ export class Acceptor {
   refused = 0;
 
   /**
-   * Listens on what of `wanted` is not open yet; returns the addresses by listener, port 0 resolved. Rejects, leaving
-   * open what was open, when one cannot be bound.
+   * Listens on what of `wanted` is not open yet; returns the addresses by listener, in the order of its `listen` ("" for
+   * those that workers bind), port 0 resolved. Rejects, leaving open what was open, when one cannot be bound.
    */
   async open(wanted: readonly ListenerAddress[]): Promise<Record<string, string[]>> {
     const addresses: Record<string, string[]> = {};
     const opened: string[] = [];
     try {
-      for (const { listener, address } of wanted) {
+      for (const { listener, index, address } of wanted) {
         let text = textOf(address);
         if (!this.#servers.has(`${listener} ${text}`)) {
           const server = await this.#listen(listener, address);
@@ -59,7 +59,9 @@ export class Acceptor {
           this.#servers.set(`${listener} ${text}`, server);
           opened.push(`${listener} ${text}`);
         }
-        (addresses[listener] ??= []).push(text);
+        const texts = addresses[listener] ??= [];
+        while (texts.length < index) texts.push("");
+        texts[index] = text;
       }
     } catch (error) {
       for (const key of opened) this.#close(key);

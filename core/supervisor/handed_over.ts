@@ -7,6 +7,8 @@ import type { Address, Plan } from "../manifest/plan.ts";
 /** One address of one listener. */
 export interface ListenerAddress {
   listener: string;
+  /** Its place in the listener's `listen`. */
+  index: number;
   address: Address;
 }
 
@@ -21,7 +23,7 @@ export function handedOver(plan: Plan): ListenerAddress[] {
     if (!("accept" in part) || !("listen" in part)) return [];
     const { listen, accept } = part;
     return listen
-      .filter((address) => isHandedOver(accept.mode, address))
-      .map((address) => ({ listener, address }));
+      .map((address, index) => ({ listener, index, address }))
+      .filter(({ address }) => isHandedOver(accept.mode, address));
   });
 }

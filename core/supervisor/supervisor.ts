@@ -17,6 +17,7 @@ import type {
   StacksAnswer,
   SupervisorState,
 } from "../control.ts";
+import { createLogging, type Logging } from "../log/logging.ts";
 import { diffPlans } from "../manifest/diff_plans.ts";
 import type { Plan } from "../manifest/plan.ts";
 import {
@@ -31,6 +32,7 @@ import { Acceptor } from "./acceptor.ts";
 import { backoffMs, failuresAfter } from "./backoff.ts";
 import { formatFrame } from "./capture_stack.ts";
 import { Child } from "./child.ts";
+import { consoleLines } from "./console_lines.ts";
 import { type ControlServer, listenControl } from "./control_server.ts";
 import type { Asker, Compiled, SupervisorEvent } from "./event.ts";
 import { EventQueue } from "./event_queue.ts";
@@ -45,7 +47,6 @@ import { Slots } from "./slots.ts";
 import { type ProcessExit, spawnChild } from "./spawn_child.ts";
 import { stackOf } from "./stack_of.ts";
 import { SteeringGroups } from "./steering_groups.ts";
-import { supervisorLog } from "./supervisor_log.ts";
 import { Vitals } from "./vitals.ts";
 
 /** Entry modules of the children, as URLs or paths. */
@@ -106,7 +107,6 @@ const mostPasses = 100;
 
 /** One running service. */
 export class Supervisor {
-  readonly log: Log;
   /** Resolves when all processes are ready for the first time; rejects when the service ends before that. */
   readonly ready: Promise<void>;
   /** Resolves when everything is stopped and cleaned up. */
@@ -125,6 +125,8 @@ export class Supervisor {
   readonly #ready = Promise.withResolvers<void>();
   readonly #ended = Promise.withResolvers<Ending>();
   #goal: Goal;
+  #logging: Logging | undefined;
+  #log!: Log;
   #slots = new Slots(0);
   #slotCount = 0;
   #memory: StatsMemory | undefined;
@@ -132,8 +134,10 @@ export class Supervisor {
   #folder: RuntimeFolder | undefined;
   #control: ControlServer | undefined;
   #acceptor: Acceptor | undefined;
-  #acceptorAddresses: Record<string, string[]> = {};
-  #addresses: Record<string, string[]> = {};
+  /** Where workers (and the governor) listen; "" where the acceptor does. */
+  #bound: Record<string, string[]> = {};
+  /** Where the acceptor listens; "" where workers do. */
+  #accepted: Record<string, string[]> = {};
   #serial = 0;
   #steered: number | null = null;
   #steeringStale = false;
@@ -156,7 +160,6 @@ export class Supervisor {
     this.#stderr = options.stderr ?? new Output(Deno.stderr);
     this.#startedEpoch = this.#clock.epoch();
     const { plan } = options;
-    this.log = supervisorLog(this.#stderr, plan.service, options.terminal ?? false);
     this.ready = this.#ready.promise;
     this.ended = this.#ended.promise;
     // Whoever does not wait for readiness must not be killed by an unhandled rejection.
@@ -177,6 +180,7 @@ export class Supervisor {
     const { plan, runtimeFolder, stats, control } = this.#options;
     this.#folder = claimRuntimeFolder(runtimeFolder);
     try {
+      this.#openLogging(plan);
       this.#openStats(plan, stats ?? "auto");
       const transport = control ?? (Deno.build.os === "windows" ? "tcp" : "unix");
       this.#control = listenControl(this.#folder.path, transport, {
@@ -199,7 +203,12 @@ export class Supervisor {
 
   /** Where everything listens, by listener; `meta` for the pages. Port 0 is resolved. */
   get addresses(): Record<string, string[]> {
-    return { ...this.#addresses };
+    const all: Record<string, string[]> = {};
+    for (const [name, texts] of [...Object.entries(this.#bound), ...Object.entries(this.#accepted)]) {
+      const merged = all[name] ??= [];
+      texts.forEach((text, index) => merged[index] = text || merged[index] || "");
+    }
+    return all;
   }
 
   /** The plan that serves. */
@@ -250,7 +259,7 @@ export class Supervisor {
         if (this.#settle()) return await this.#end();
       } catch (error) {
         // A defect here must not take the service down: the workers serve without us.
-        this.log.error("a defect in the supervisor", {
+        this.#log.error("a defect in the supervisor", {
           event: event.type,
           error: String((error as Error).stack),
         });
@@ -288,7 +297,7 @@ export class Supervisor {
         break;
       case "doom":
         child!.doomed = action.cause;
-        this.log.info(`${child!.name} is to be replaced`, { cause: action.cause });
+        this.#log.info(`${child!.name} is to be replaced`, { cause: action.cause });
         break;
       case "drain":
         this.#drain(child!, action.cause, now);
@@ -343,7 +352,7 @@ export class Supervisor {
     const slot = this.#slots.take(`${role} ${id}`);
     if (slot < 0) {
       seat.notBefore = now + 1000;
-      return this.log.error(`${role} ${id} cannot start: no slot in the statistics memory is free`);
+      return this.#log.error(`${role} ${id} cannot start: no slot in the statistics memory is free`);
     }
     const child = new Child({ serial: ++this.#serial, role, id, generation, slot }, now, this.#clock.epoch());
     this.#children.set(child.serial, child);
@@ -394,7 +403,7 @@ export class Supervisor {
     const plan = this.#plans.get(child.generation)!;
     const message: PlanMessage = {
       type: "plan",
-      plan: pinPorts(plan, this.#addresses),
+      plan: pinPorts(plan, this.addresses),
       worker: { id: child.id, slot: child.slot, generation: child.generation, of: plan.workers.count },
       stats: { path: this.#statsPath },
       runtimeFolder: this.#folder!.path,
@@ -467,8 +476,8 @@ export class Supervisor {
       this.#everReady = true;
       this.#take(child);
     }
-    if (child.generation === this.#goal.generation) Object.assign(this.#addresses, addresses);
-    this.log.info(`${child.name} is ready`, { pid: child.pid, tookMs: Math.round(now - child.startedAt) });
+    if (child.generation === this.#goal.generation) Object.assign(this.#bound, addresses);
+    this.#log.info(`${child.name} is ready`, { pid: child.pid, tookMs: Math.round(now - child.startedAt) });
     this.#checkStarted();
   }
 
@@ -481,7 +490,7 @@ export class Supervisor {
       (this.#seats.get("governor 1")?.failures ?? 0) > 0;
     if (workers < this.#goal.workers || !governor) return;
     this.#started = true;
-    this.log.info("the service is ready", { ...this.#addresses });
+    this.#log.info("the service is ready", this.addresses);
     this.#ready.resolve();
   }
 
@@ -492,7 +501,7 @@ export class Supervisor {
     child.state = "draining";
     child.cause = cause;
     child.deadline = now + (worker ? keepAcceptingMs + drain + drainMarginMs : governorDrainMs);
-    this.log.info(`${child.name} drains`, { cause, pid: child.pid });
+    this.#log.info(`${child.name} drains`, { cause, pid: child.pid });
     const places = this.#goal.phase === "run" ? this.#groups.places(child.serial) : {};
     const steer = Object.values(places)[0] ?? null;
     if (steer !== null) {
@@ -521,7 +530,7 @@ export class Supervisor {
     child.stack = "pending";
     if (draining) this.#cutOff = true;
     this.#acceptor?.remove(child.serial);
-    this.log.warn(`${child.name} hangs`, { cause, pid: child.pid });
+    this.#log.warn(`${child.name} hangs`, { cause, pid: child.pid });
     const governor = this.#ready0("governor");
     const channel = child.role === "governor" ? undefined : governor?.channel;
     stackOf(child.inspector, channel).then(({ frames, error }) =>
@@ -537,7 +546,7 @@ export class Supervisor {
       `${listener}: ${text} for ${Math.round(now - startedAt)} ms${mark === "" ? "" : ` at ${mark}`}`
     );
     const stack = frames.map(formatFrame);
-    this.log.error(`${child.name} hung and is replaced`, {
+    this.#log.error(`${child.name} hung and is replaced`, {
       cause: child.doomed,
       pid: child.pid,
       stack,
@@ -586,7 +595,7 @@ export class Supervisor {
     });
     if (child.left > 0 && this.#goal.phase !== "run") this.#cutOff = true;
     if (expected) {
-      this.log.info(`${child.name} is gone`, { cause, pid: child.pid, left: child.left || undefined });
+      this.#log.info(`${child.name} is gone`, { cause, pid: child.pid, left: child.left || undefined });
     } else this.#died(child, cause, uptimeMs);
     if (this.#goal.next?.generation === child.generation) {
       this.#abandon(`${child.name}: ${child.detail || cause}`);
@@ -602,7 +611,7 @@ export class Supervisor {
       seat.notBefore = this.#clock.now() + backoffMs(seat.failures);
     }
     const detail = (child.detail || child.output.tail).trimEnd().split("\n").slice(-20);
-    this.log.error(`${child.name} died`, {
+    this.#log.error(`${child.name} died`, {
       cause,
       pid: child.pid,
       uptimeMs: Math.round(uptimeMs),
@@ -642,9 +651,8 @@ export class Supervisor {
 
   async #openAcceptor(plan: Plan): Promise<Acceptor> {
     const acceptor = this.#acceptor ??= new Acceptor();
-    const opened = await acceptor.open(handedOver(pinPorts(plan, this.#addresses)));
-    Object.assign(this.#acceptorAddresses, opened);
-    Object.assign(this.#addresses, opened);
+    const opened = await acceptor.open(handedOver(pinPorts(plan, this.addresses)));
+    Object.assign(this.#accepted, opened);
     return acceptor;
   }
 
@@ -674,7 +682,7 @@ export class Supervisor {
 
   #stop(phase: "drain" | "stop", cause: string): void {
     if (this.#goal.phase === phase || this.#goal.phase === "stop") return;
-    this.log.info(phase === "drain" ? "the service drains" : "the service stops now", { cause });
+    this.#log.info(phase === "drain" ? "the service drains" : "the service stops now", { cause });
     if (this.#reload) this.#finishReload(false, "given up: the service stops");
     this.#goal = { ...this.#goal, phase, next: null };
   }
@@ -682,7 +690,7 @@ export class Supervisor {
   #fail(message: string): void {
     if (this.#failure !== "") return;
     this.#failure = message;
-    this.log.error("the service fails", { error: message });
+    this.#log.error("the service fails", { error: message });
     this.#stop("stop", "failure");
   }
 
@@ -734,6 +742,7 @@ export class Supervisor {
         new TypeError(`Cannot set the level to ${level}: it is debug, info, warn or error`),
       );
     }
+    this.#logging?.setLevel(logger, level, ttlMs);
     this.#broadcast({ type: "logLevel", logger, level, ttlMs });
     asker.resolve({ ok: true });
   }
@@ -753,6 +762,7 @@ export class Supervisor {
   }
 
   #broadcast(message: ChannelMessage): void {
+    if (message.type === "reopenLogs") this.#logging?.reopen();
     for (const child of this.#children.values()) child.channel?.send(message);
   }
 
@@ -768,7 +778,7 @@ export class Supervisor {
 
   #beginReload(askers: Asker[]): void {
     const refuse = (why: string) => {
-      this.log.warn("reload refused", { cause: why });
+      this.#log.warn("reload refused", { cause: why });
       for (const { resolve } of askers) {
         resolve({ ok: false, message: why, changes: [] } satisfies ReloadAnswer);
       }
@@ -777,7 +787,7 @@ export class Supervisor {
     if (this.#goal.phase !== "run") return refuse("the service is stopping");
     if (!this.#started) return refuse("the service is still starting");
     this.#reload = { plan: undefined, changes: [], askers };
-    this.log.info("reloading");
+    this.#log.info("reloading");
     const { compile = () => ({ plan: this.plan }) } = this.#options;
     Promise.resolve().then(compile).catch((error) => ({ problem: String(error?.message ?? error) }))
       .then(async (result: Compiled) => {
@@ -807,7 +817,7 @@ export class Supervisor {
     this.#goal = { ...this.#goal, next: { generation, workers: plan.workers.count } };
     // A seat that was in back-off must not hold up what may be its cure.
     for (const seat of this.#seats.values()) seat.notBefore = 0;
-    this.log.info("starting the new generation", { generation, changes: reload.changes });
+    this.#log.info("starting the new generation", { generation, changes: reload.changes });
   }
 
   #abandoned = 0;
@@ -823,6 +833,10 @@ export class Supervisor {
   #commit(): void {
     const { generation, workers } = this.#goal.next!;
     const plan = this.#plans.get(generation)!;
+    if (JSON.stringify(plan.logs) !== JSON.stringify(this.plan.logs)) {
+      this.#logging!.close();
+      this.#openLogging(plan);
+    }
     this.#abandoned = 0;
     this.#goal = {
       ...this.#goal,
@@ -832,17 +846,18 @@ export class Supervisor {
       next: null,
       limits: this.#limits(plan),
     };
-    const held = handedOver(pinPorts(plan, this.#addresses));
-    const kept = Object.entries(this.#addresses).filter(([name]) =>
-      name === "meta" ? plan.meta !== null : held.some(({ listener }) => listener === name)
+    const held = handedOver(pinPorts(plan, this.addresses));
+    this.#acceptor?.keep(held);
+    const accepting = new Set(held.map(({ listener }) => listener));
+    this.#accepted = Object.fromEntries(
+      Object.entries(this.#accepted).filter(([name]) => accepting.has(name)),
     );
-    this.#addresses = Object.fromEntries(kept);
+    this.#bound = plan.meta !== null && this.#bound.meta ? { meta: this.#bound.meta } : {};
     for (const child of this.#children.values()) {
       if (child.role === "worker" && child.generation === generation) {
-        Object.assign(this.#addresses, child.addresses);
+        Object.assign(this.#bound, child.addresses);
       }
     }
-    this.#acceptor?.keep(held);
     this.#finishReload(true, `generation ${generation} serves`);
   }
 
@@ -850,8 +865,8 @@ export class Supervisor {
     const { changes, askers } = this.#reload ?? { changes: [], askers: [] };
     this.#reload = undefined;
     this.#lastReload = { at: this.#clock.epoch(), ok, message };
-    if (ok) this.log.info("reloaded", { result: message });
-    else this.log.error("reload failed", { cause: message });
+    if (ok) this.#log.info("reloaded", { result: message });
+    else this.#log.error("reload failed", { cause: message });
     for (const { resolve } of askers) resolve({ ok, message, changes } satisfies ReloadAnswer);
   }
 
@@ -906,12 +921,23 @@ export class Supervisor {
     };
   }
 
+  #openLogging(plan: Plan): void {
+    this.#logging = createLogging(plan.logs, {
+      process: { service: plan.service, role: "supervisor", id: 0, pid: Deno.pid },
+      clock: this.#clock,
+      directory: this.#folder!.path,
+      console: consoleLines(this.#stdout),
+      terminal: this.#options.terminal ?? false,
+    });
+    this.#log = this.#logging.logger("supervisor");
+  }
+
   #openStats(plan: Plan, wanted: "auto" | "snapshot"): void {
     this.#slotCount = slotsFor(plan, plan);
     this.#slots = new Slots(this.#slotCount);
     const mode = chooseStatsMode(wanted);
     if (mode.mode === "snapshot") {
-      this.log.warn("statistics by snapshots, limits per worker", { cause: mode.reason });
+      this.#log.warn("statistics by snapshots, limits per worker", { cause: mode.reason });
       this.#memory = localStatsMemory(this.#slotCount);
       return;
     }
@@ -924,15 +950,12 @@ export class Supervisor {
     this.#stopTimer?.();
     this.#control?.close();
     this.#acceptor?.close();
-    try {
-      this.#folder?.release();
-    } catch (error) {
-      this.log.warn("the runtime folder could not be removed", { error: String(error) });
-    }
     const code = this.#failure !== "" ? exitCodes.failed : this.#cutOff ? exitCodes.cutOff : exitCodes.clean;
-    this.log.info("the service is stopped", { code });
-    this.#ready.reject(new Error(`The service is not running: ${this.#failure || "it was stopped"}`));
+    this.#log.info("the service is stopped", { code });
+    await this.#logging!.close(500);
     await Promise.all([this.#stdout.flush(500), this.#stderr.flush(500)]);
+    this.#folder!.release();
+    this.#ready.reject(new Error(`The service is not running: ${this.#failure || "it was stopped"}`));
     this.#ended.resolve({ code, message: this.#failure });
   }
 }

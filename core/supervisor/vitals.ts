@@ -6,7 +6,7 @@ import { type InflightRequest, readInflight, type Slot, type StatsMemory } from 
 
 const requestsTotal = "weir_requests_total";
 const connectionsOpen = "weir_connections_open";
-const residentBytes = "weir_process_resident_bytes";
+const residentBytes = "weir_rss_bytes";
 /** Where statistics come as snapshots, once a second, so do heartbeats. */
 const snapshotGraceMs = 1500;
 

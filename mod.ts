@@ -1,0 +1,41 @@
+/**
+ * Weir: one YAML file in, a production service out. This module is the public API and, run as a program, the command
+ * line.
+ *
+ * ```ts
+ * import { run } from "./mod.ts";
+ *
+ * await using service = await run("service.yaml");
+ * await service.ready;
+ * console.log(service.addresses.api);
+ * ```
+ */
+import { run as runService, type RunOptions, type Service } from "./core/supervisor/run.ts";
+
+export type { Context, Log, PoolHandle, RequestInfo, UserStats } from "./core/context.ts";
+export type { ReloadAnswer, SupervisorState } from "./core/control.ts";
+export type { Diagnostic } from "./core/manifest/mod.ts";
+export { AlreadyRunning } from "./core/supervisor/runtime_folder.ts";
+export { type ExitCode, exitCodes } from "./core/supervisor/exit_code.ts";
+export { ManifestError, type RunOptions, type Service } from "./core/supervisor/run.ts";
+export { weirVersion as version } from "./core/version.ts";
+
+/**
+ * Starts the service that `manifest`, a path or a manifest object, declares. Resolves when its first process is being
+ * started; await `ready` for all of them. With `inProcess: true` one worker runs in this very process.
+ *
+ * Throws ManifestError (all diagnostics at once) when the manifest is wrong and AlreadyRunning when it runs already.
+ */
+export function run(manifest: string | object, options: RunOptions = {}): Promise<Service> {
+  return runService(manifest, { parts, ...options });
+}
+
+async function parts() {
+  const { protocols, serverFilters } = await import("./protocols.ts");
+  return { protocols, filters: serverFilters };
+}
+
+if (import.meta.main) {
+  const { main } = await import("./core/cli/main.ts");
+  Deno.exit(await main(Deno.args));
+}
