@@ -97,7 +97,7 @@ export const servers: readonly Server[] = [
     },
   },
   gunicorn("gunicorn sync", "sync", []),
-  gunicorn("gunicorn gevent", "gevent", ["gevent==26.9.0", "packaging==26.2"]),
+  gunicorn("gunicorn gevent", "gevent", ["gevent==26.9.0", "packaging==26.3"]),
   {
     name: "gunicorn meinheld",
     async program(options) {

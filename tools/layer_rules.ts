@@ -11,14 +11,13 @@ const forbidden: Record<string, readonly string[]> = {
   meta: ["protocols", "governance"],
 };
 
-/**
- * Where the parts are put together: a process's entry names the protocols and filters it is built with, so that
- * nothing else in its folder has to know them.
- */
-export const compositionRoots: ReadonlySet<string> = new Set(["core/worker/main.ts"]);
-
 /** What runs in a child process or a pool thread: they get the Plan as JSON. */
-const childEntries = /^(core\/worker\/main|core\/pool\/.*thread.*|meta\/governor)\.ts$/;
+export const childEntries: readonly string[] = [
+  "worker.ts",
+  "meta/governor.ts",
+  "core/pool/thread_main.ts",
+  "core/supervisor/acceptor.ts",
+];
 
 /** What reads manifests: the supervisor's and the command line's business alone. */
 const manifestReaders = /^(npm:\/?(yaml|zod)@|core\/manifest\/(mod|compile|schema|read_yaml)\.ts$)/;
@@ -29,11 +28,15 @@ export function layerProblems(graph: ModuleGraph): string[] {
   for (const { name, code, types, written, error } of graph.values()) {
     if (error !== undefined) problems.push(`${name} cannot be loaded: ${error}`);
     const layer = name.split("/")[0];
-    if (!name.endsWith("_test.ts") && !compositionRoots.has(name)) {
+    if (!name.endsWith("_test.ts")) {
       for (const imported of new Set([...code, ...types])) {
         const other = imported.split("/")[0];
-        if (imported.includes("/") && forbidden[layer]?.includes(other)) {
-          problems.push(`${name} imports ${imported}: ${layer} knows nothing of ${other}`);
+        if (!forbidden[layer]) continue;
+        // What stands at the root puts the layers together, so it is above all of them.
+        if (forbidden[layer].includes(other) || isAtRoot(imported)) {
+          problems.push(
+            `${name} imports ${imported}: ${layer} knows nothing of ${isAtRoot(imported) ? "it" : other}`,
+          );
         }
       }
     }
@@ -45,12 +48,16 @@ export function layerProblems(graph: ModuleGraph): string[] {
         problems.push(`${name} imports ${specifier}: import it by its name in deno.json`);
       }
     }
-    if (childEntries.test(name) && !name.endsWith("_test.ts")) {
+    if (childEntries.includes(name)) {
       const way = wayTo(graph, name, (found) => manifestReaders.test(found));
       if (way) problems.push(`a child process loads a reader of manifests: ${way.join(" → ")}`);
     }
   }
   return problems;
+}
+
+function isAtRoot(name: string): boolean {
+  return /^[^/:]+\.ts$/.test(name);
 }
 
 /** Everything wrong with the import map of deno.json. */

@@ -21,6 +21,9 @@ Deno.test("layerProblems() refuses imports across layers, types included", () =>
   assert.deepEqual(layerProblems(graph({ "core/a.ts": ["protocols/b.ts"] })), [
     "core/a.ts imports protocols/b.ts: core knows nothing of protocols",
   ]);
+  assert.deepEqual(layerProblems(graph({ "meta/a.ts": ["mod.ts"] })), [
+    "meta/a.ts imports mod.ts: meta knows nothing of it",
+  ]);
   for (
     const [from, to] of [["core", "meta"], ["core", "governance"], ["protocols", "governance"], [
       "meta",
@@ -36,7 +39,7 @@ Deno.test("layerProblems() accepts what the layers allow", () => {
     "mod.ts": ["core/a.ts", "meta/b.ts"],
     "meta/b.ts": ["core/a.ts", "node:path", "npm:/hono@4.0.0"].map((name) => name),
     "core/a_test.ts": ["protocols/http/mod.ts"],
-    "core/worker/main.ts": ["protocols/http/mod.ts"],
+    "worker.ts": ["protocols/http/mod.ts", "core/a.ts"],
     "core/manifest/mod.ts": ["npm:/yaml@2.9.1"],
   });
   assert.deepEqual(layerProblems(allowed).filter((problem) => !problem.includes("by its name")), []);
@@ -44,12 +47,12 @@ Deno.test("layerProblems() accepts what the layers allow", () => {
 
 Deno.test("layerProblems() shows how a child process comes to load the YAML parser", () => {
   const problems = layerProblems(graph({
-    "core/worker/main.ts": ["core/worker/build.ts", "type core/manifest/mod.ts"],
+    "worker.ts": ["core/worker/build.ts", "type core/manifest/mod.ts"],
     "core/worker/build.ts": ["core/manifest/unit.ts"],
     "core/manifest/unit.ts": ["core/manifest/schema.ts"],
   }));
   assert.deepEqual(problems, [
-    "a child process loads a reader of manifests: core/worker/main.ts → core/worker/build.ts → " +
+    "a child process loads a reader of manifests: worker.ts → core/worker/build.ts → " +
     "core/manifest/unit.ts → core/manifest/schema.ts",
   ]);
 });

@@ -3,7 +3,7 @@
  * one; also when it finds nothing to look at.
  */
 import { fromFileUrl, projectFiles } from "./project_files.ts";
-import { layerProblems, pathProblems, pinProblems } from "./layer_rules.ts";
+import { childEntries, layerProblems, pathProblems, pinProblems } from "./layer_rules.ts";
 import { graphOf } from "./module_graph.ts";
 
 /** Everything wrong in the project at `root`, a file URL that ends with `/`. */
@@ -14,6 +14,11 @@ export async function checkLayers(root: URL): Promise<{ modules: number; problem
   const graph = await graphOf(modules.map((file) => folder + file), root.href);
   const { imports } = JSON.parse(await Deno.readTextFile(new URL("deno.json", root)));
   const problems = [...pinProblems(imports), ...layerProblems(graph)];
+  for (const entry of childEntries) {
+    if (!graph.has(entry)) {
+      problems.push(`there is no ${entry}: tools/layer_rules.ts must name the entries of children`);
+    }
+  }
   const own = [folder, Deno.env.get("HOME") ?? ""].filter((path) => path.split("/").length > 3);
   for (const file of files) {
     // The lock file is the package manager's; this rule's own test has to name what it refuses.

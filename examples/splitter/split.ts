@@ -5,7 +5,7 @@
  * replaces a good one.
  */
 import { resolve } from "node:path";
-import type { Context } from "../../core/context.ts";
+import type { Context } from "../../mod.ts";
 import { answer } from "./assign.ts";
 import { ExperimentsError, type ExperimentSet, parseExperiments } from "./experiment_set.ts";
 import { listing } from "./listing.ts";
