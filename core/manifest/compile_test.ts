@@ -322,3 +322,11 @@ Deno.test("plan.ts loads neither the schema library nor the YAML parser", () => 
     assert.deepEqual(loaded.filter((name) => !/^\.\/(redact_plan|unit)\.ts$/.test(name)), [], file);
   }
 });
+
+Deno.test("compile() gives the accept timers of a frames listener its own idle time", () => {
+  const framing = { delimiter: "\n" };
+  const lines = { protocol: "frames", listen: "127.0.0.1:7000", handler: "./a.ts", framing, idle: "5s" };
+  const { plan } = compile({ service: "hello", listeners: { lines } }, options);
+  assert.ok(plan?.listeners.lines.protocol === "frames");
+  assert.equal(plan.listeners.lines.accept.idle, 5000);
+});

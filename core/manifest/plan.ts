@@ -10,7 +10,8 @@ import type { manifest } from "./schema.ts";
 
 type Declared = z.output<typeof manifest>;
 
-export type { Address, HandlerPlan } from "./terms.ts";
+export type { HandlerPlan } from "./terms_path.ts";
+export type { Address } from "./terms_address.ts";
 
 /** What a service is, completely. */
 export interface Plan extends Declared {

@@ -1,20 +1,9 @@
 /** Keys that several kinds of listeners share: how connections are accepted, work admitted, code run. */
 import { z } from "zod";
 import { resolution } from "./resolution.ts";
-import {
-  defaulted,
-  duration,
-  existing,
-  handler,
-  integer,
-  name,
-  optional,
-  rate,
-  required,
-  section,
-  shaped,
-  size,
-} from "./terms.ts";
+import { defaulted, integer, name, optional, required, section, shaped } from "./terms.ts";
+import { duration, rate, size } from "./terms_quantity.ts";
+import { existing, handler } from "./terms_path.ts";
 
 export const handlerKey = required(
   handler(),

@@ -1,18 +1,9 @@
 /** Registry, configuration and switches. */
 import { z } from "zod";
 import { etcd, zookeeper } from "./schema_store.ts";
-import {
-  byName,
-  defaulted,
-  exactlyOne,
-  existing,
-  name,
-  optional,
-  path,
-  required,
-  section,
-  share,
-} from "./terms.ts";
+import { byName, defaulted, exactlyOne, name, optional, required, section } from "./terms.ts";
+import { share } from "./terms_quantity.ts";
+import { existing, path } from "./terms_path.ts";
 
 export const governance = optional(
   section(() =>

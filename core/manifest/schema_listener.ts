@@ -12,26 +12,21 @@ import {
 } from "./schema_common.ts";
 import {
   defaulted,
-  duration,
-  endpoint,
   exactlyOne,
-  existing,
-  handler,
   hasOne,
   integer,
   isGiven,
-  listenAddress,
   name,
   oneOrMore,
   optional,
-  peerAddress,
   required,
-  secret,
   section,
   shaped,
-  size,
   text,
 } from "./terms.ts";
+import { duration, size } from "./terms_quantity.ts";
+import { existing, handler, secret } from "./terms_path.ts";
+import { endpoint, listenAddress, peerAddress } from "./terms_address.ts";
 
 const listen = required(
   oneOrMore(listenAddress()),
@@ -199,7 +194,7 @@ const frames = z.strictObject({
   idle: defaulted(
     duration({ positive: true }),
     "60s",
-    "A connection without a frame for this long is closed.",
+    "A connection without a frame for this long is closed; takes the place of accept.idle.",
   ),
   refuse: defaulted(
     z.string({ error: "must be `close` or the text of a frame" }).min(1),
@@ -208,7 +203,7 @@ const frames = z.strictObject({
   ),
   ...servingKeys,
   ...guardKeys,
-});
+}).transform((value) => ({ ...value, accept: { ...value.accept, idle: value.idle } }));
 
 const zmq = z.strictObject({
   protocol: required(z.literal("zmq"), "ZeroMQ."),

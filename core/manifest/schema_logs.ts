@@ -1,23 +1,21 @@
 /** What is logged and where to, where statistics are sent, and the meta pages. */
 import { z } from "zod";
 import {
-  absolute,
   byName,
   defaulted,
   exactlyOne,
   integer,
-  listenAddress,
   name,
   oneOrMore,
   optional,
-  path,
   required,
-  secretOrNothing,
   section,
   shaped,
-  size,
   text,
 } from "./terms.ts";
+import { size } from "./terms_quantity.ts";
+import { absolute, path, secretOrNothing } from "./terms_path.ts";
+import { listenAddress } from "./terms_address.ts";
 
 /** Where datagrams go. */
 function target(schemes: string, defaultPort: number, expected: string) {

@@ -1,6 +1,8 @@
 /** Places outside of the service where names and values are kept; discovery and governance share them. */
 import { z } from "zod";
-import { defaulted, optional, peerAddress, required, secret, shaped, text } from "./terms.ts";
+import { defaulted, optional, required, shaped, text } from "./terms.ts";
+import { secret } from "./terms_path.ts";
+import { peerAddress } from "./terms_address.ts";
 
 /** Built where used: few manifests name a store. */
 export const etcd = () =>

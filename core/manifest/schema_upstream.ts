@@ -3,22 +3,19 @@ import { z } from "zod";
 import { etcd, zookeeper } from "./schema_store.ts";
 import {
   defaulted,
-  duration,
   exactlyOne,
-  existing,
   integer,
   isGiven,
   name,
   optional,
-  path,
-  peerAddress,
   required,
   section,
   shaped,
-  share,
-  size,
   text,
 } from "./terms.ts";
+import { duration, share, size } from "./terms_quantity.ts";
+import { existing, path } from "./terms_path.ts";
+import { peerAddress } from "./terms_address.ts";
 
 const staticEndpoint = () =>
   z.union([

@@ -1,0 +1,76 @@
+/** Addresses as schemas: to listen on, of peers, and as zmq writes them. */
+import { isIP } from "node:net";
+import { kinds, quote, shaped } from "./terms.ts";
+import { absolute } from "./terms_path.ts";
+
+/** Something to bind or to connect to. */
+export type Address =
+  | { transport: "tcp"; hostname: string; port: number }
+  | { transport: "unix"; path: string };
+
+const port = "(?:6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[0-9]{1,4})";
+const host = "(?:\\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9]+)?\\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)";
+
+/** `host:port`, `:port` (all interfaces), `[::]:port` or `unix:./path`. */
+export function listenAddress() {
+  return address(
+    new RegExp(`^(?:unix:.+|(?:${host})?:${port})$`),
+    "an address such as `127.0.0.1:8080`, `[::]:8080` or `unix:./service.sock`",
+    (written) => {
+      const found = /^(?:tcp:\/\/|https?:\/\/)?(.*?)\/?$/.exec(String(written))?.[1] ?? "";
+      if (/^[0-9]{1,5}$/.test(found)) return [`127.0.0.1:${found}`, `0.0.0.0:${found}`];
+      return new RegExp(`^${host}:${port}$`).test(found) && found !== written ? [found] : [];
+    },
+  );
+}
+
+/** `host:port` or `unix:./path` of a peer: port 0 and an empty host mean nothing here. */
+export function peerAddress() {
+  return address(
+    new RegExp(`^(?:unix:.+|${host}:(?!0+$)${port})$`),
+    "an address such as `10.0.0.1:80` or `unix:./peer.sock`",
+  );
+}
+
+/** `tcp://host:port` or `ipc://path`, as zmq writes endpoints. */
+export function endpoint() {
+  return address(
+    new RegExp(`^(?:ipc://.+|tcp://(?:${host}|\\*):${port})$`),
+    "an endpoint such as `tcp://127.0.0.1:5555` or `ipc://./service.ipc`",
+    (written) => new RegExp(`^${host}:${port}$`).test(String(written)) ? [`tcp://${written}`] : [],
+  );
+}
+
+function address(pattern: RegExp, expected: string, propose?: (written: unknown) => string[]) {
+  const schema = shaped(pattern, expected, propose).transform((value, context): Address => {
+    const unix = /^(?:unix:|ipc:\/\/)(.+)$/.exec(value);
+    if (unix) {
+      const resolved = absolute(unix[1]);
+      const bytes = new TextEncoder().encode(resolved).length;
+      if (bytes > 107) {
+        const message = `makes a socket path of ${bytes} bytes, and systems allow 107: ${resolved}`;
+        context.issues.push({ code: "custom", message, input: value });
+      }
+      return { transport: "unix", path: resolved };
+    }
+    const [, hostname, digits] = /^(?:tcp:\/\/)?(.*):([0-9]+)$/.exec(value)!;
+    const bare = hostname.replace(/^\[|\]$/g, "");
+    const wrong = hostname.startsWith("[")
+      ? isIP(bare.replace(/%.*/, "")) !== 6
+      : /^[0-9.]+$/.test(bare) && isIP(bare) !== 4;
+    if (wrong) {
+      context.issues.push({
+        code: "custom",
+        message: `names no valid IP address: ${quote(hostname)}`,
+        input: value,
+      });
+    }
+    return {
+      transport: "tcp",
+      hostname: bare === "" || bare === "*" ? "0.0.0.0" : bare,
+      port: Number(digits),
+    };
+  });
+  kinds.add(schema, { kind: "address" });
+  return schema;
+}
