@@ -46,6 +46,8 @@ const discardBytes = 1024 * 1024;
 
 /** Serves `connection` until it ends. */
 export function exchange(connection: Connection, setup: ExchangeSetup): void {
+  // Replies leave in batches already: the kernel would hold back the second one until the first is acknowledged.
+  (connection.stream.native as Partial<Deno.TcpConn> | undefined)?.setNoDelay?.(true);
   new Exchange(connection, setup).run();
 }
 

@@ -8,7 +8,7 @@ import type { FramesListenerPlan } from "../../core/manifest/plan.ts";
 import type { ListenerHost, Protocol } from "../../core/protocol.ts";
 import type { Service } from "../../core/service.ts";
 import { exchange, type ExchangeSetup } from "./exchange.ts";
-import { type Framing, framingOf } from "./framing.ts";
+import { encode, type Framing, framingOf } from "./framing.ts";
 import { type FrameHandler, handlerOf, oneWayService, pooledService, replyService } from "./handler.ts";
 import { streamService, type Turn } from "./stream_service.ts";
 
@@ -31,7 +31,11 @@ export const frames = {
   async make(host) {
     const setup = await setupOf(host);
     host.bytesOf = (reply) => reply.length;
-    return { serve: (connection) => exchange(connection, setup) };
+    // Who connects and asks gets the refusal as its answer.
+    const farewell = setup.refusal && setup.pattern !== "oneWay"
+      ? sealed(setup.refusal, setup.framing)
+      : undefined;
+    return { serve: (connection) => exchange(connection, setup), farewell: () => farewell };
   },
 } as const satisfies Protocol<FramesPlan, Uint8Array, Uint8Array>;
 
@@ -71,6 +75,11 @@ function inlineService(handler: FrameHandler, pattern: FramesPlan["pattern"], fr
   if (pattern === "oneWay") return oneWayService(handler);
   if (pattern === "requestReply") return replyService(handler, framing);
   return (turn: Turn): Service<Uint8Array, Uint8Array> => streamService(handler, framing, turn);
+}
+
+function sealed(frame: Uint8Array, framing: Framing): Uint8Array {
+  const into = new Uint8Array(frame.length + framing.overheadBytes);
+  return into.subarray(0, encode(framing, frame, into, 0));
 }
 
 function refusalOf(refuse: string, framing: Framing, name: string): Uint8Array | undefined {
