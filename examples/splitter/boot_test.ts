@@ -1,0 +1,106 @@
+import assert from "node:assert/strict";
+import { bootService } from "../boot_service.ts";
+
+const manifest = "examples/splitter/service.yaml";
+
+/** A copy of the experiments that a test may change. */
+async function experimentsFile(): Promise<
+  { path: string; text: string; [Symbol.asyncDispose](): Promise<void> }
+> {
+  const text = await Deno.readTextFile(new URL("experiments.yaml", import.meta.url));
+  const path = await Deno.makeTempFile({ suffix: ".yaml" });
+  await Deno.writeTextFile(path, text);
+  return { path, text, [Symbol.asyncDispose]: () => Deno.remove(path) };
+}
+
+Deno.test("examples/splitter answers in which experiments and groups a user is", async () => {
+  await using service = await bootService(manifest, { port: 26030, path: "/split?user=warm" });
+  const ask = async (path: string, init?: RequestInit) => {
+    const response = await fetch(service.url + path, init);
+    return { status: response.status, headers: response.headers, body: await response.json() };
+  };
+
+  const anna = await ask("/split?user=qa-anna");
+  assert.equal(anna.headers.get("content-type"), "application/json");
+  assert.deepEqual(anna.body.experiments[0], { layer: "player", experiment: "skip-intro", group: "button" });
+  assert.deepEqual(await ask("/split?user=monitoring").then(({ body }) => body.experiments), []);
+
+  // Every worker gives the same answer, and so does the same question as JSON.
+  const query = "/split?user=42&country=KZ&app=2.20&device=tv-lg&subscription=year&tag=gift-card";
+  const { body } = await ask(query);
+  assert.equal(body.user, "42");
+  assert.deepEqual(body.experiments.map((found: { layer: string }) => found.layer).includes("home"), true);
+  for (let i = 0; i < 20; i++) {
+    const again = await ask(query, { headers: { connection: "close" } });
+    assert.deepEqual(again.body, body);
+  }
+  const attributes = {
+    country: "KZ",
+    app: "2.20",
+    device: "tv-lg",
+    subscription: "year",
+    tag: ["gift-card"],
+  };
+  const post = (value: unknown) =>
+    ask("/split", { method: "POST", body: typeof value === "string" ? value : JSON.stringify(value) });
+  assert.deepEqual((await post({ user: "42", attributes })).body, body);
+
+  assert.deepEqual((await ask("/split")).body, { error: "parameter `user` is missing" });
+  assert.equal((await ask("/split")).status, 400);
+  assert.equal((await post("{")).status, 400);
+  assert.equal((await post({ user: "42", attributes: { a: {} } })).status, 400);
+  assert.equal((await ask("/split", { method: "DELETE" })).status, 405);
+  assert.equal((await ask("/nothing")).status, 404);
+  const large = await fetch(`${service.url}/split`, { method: "POST", body: "x".repeat(100_000) });
+  await large.body?.cancel();
+  assert.equal(large.status, 413);
+
+  const listed = await ask("/experiments");
+  assert.deepEqual(listed.body.problems, []);
+  assert.equal(listed.body.layers.length, 3);
+  assert.equal(await service.stop(), 0, service.output());
+});
+
+Deno.test("examples/splitter follows its experiments while serving, and a broken file changes nothing", async () => {
+  await using file = await experimentsFile();
+  await using service = await bootService(manifest, {
+    port: 26040,
+    path: "/split?user=warm",
+    env: { EXPERIMENTS: file.path },
+  });
+  const version = async () => {
+    const response = await fetch(`${service.url}/split?user=1`, { headers: { connection: "close" } });
+    return (await response.json()).version as string;
+  };
+  const first = await version();
+
+  const broken = file.text.replace("share: 20%", "share: 20");
+  await Deno.writeTextFile(file.path, broken);
+  const line = broken.slice(0, broken.indexOf("share: 20 ")).split("\n").length;
+  const place = `${file.path}:${line}:16: a share is written from 0% to 100%`;
+  await service.waitFor("the mistake is logged with its place", () => service.output().includes(place), 3000);
+  assert.equal(await version(), first);
+  const listed = await (await fetch(`${service.url}/experiments`)).json();
+  assert.equal(listed.problems.length, 1);
+
+  await Deno.writeTextFile(file.path, file.text.replace("share: 20%", "share: 40%"));
+  const savedAt = performance.now();
+  // Every worker follows by itself: the new version is everywhere when many connections in a row see it.
+  let seen = 0;
+  await service.waitFor("every worker serves the new file", async () => {
+    seen = await version() === first ? 0 : seen + 1;
+    return seen >= 20;
+  }, 3000);
+  assert.ok(performance.now() - savedAt < 2000, `${performance.now() - savedAt} ms`);
+  assert.equal(await service.stop(), 0, service.output());
+});
+
+Deno.test("examples/splitter does not start with a broken file and says where it is broken", async () => {
+  await using file = await experimentsFile();
+  await Deno.writeTextFile(file.path, "layers: {}\nlayer: {}\n");
+  await assert.rejects(
+    bootService(manifest, { port: 26050, path: "/split?user=1", env: { EXPERIMENTS: file.path } }),
+    (error: Error) =>
+      error.message.includes("it ended with 1") && error.message.includes(`${file.path}:2:1: unknown key`),
+  );
+});
