@@ -29,7 +29,8 @@ async function captureOne(child: ChildStatus, capture: CaptureStack): Promise<Ca
     if (answer.frames.length === 0) return { ...found, missing: "idle: no JavaScript runs" };
     return { ...found, frames: answer.frames };
   } catch (error) {
-    return { ...found, missing: error instanceof Error ? error.message : String(error) };
+    const text = error instanceof Error ? error.message : String(error);
+    return { ...found, missing: text.replace(/^Cannot capture a stack: /, "") };
   } finally {
     clearTimeout(timer);
   }

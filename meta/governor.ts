@@ -5,7 +5,10 @@
  */
 
 import type { Channel, ChannelMessage } from "../core/channel.ts";
-import type { PlanMessage, Snapshot, StackRequest, SupervisorState } from "../core/control.ts";
+import { systemClock } from "../core/clock.ts";
+import type { Log } from "../core/context.ts";
+import type { LogLevel, PlanMessage, Snapshot, StackRequest, SupervisorState } from "../core/control.ts";
+import { createLogging, type Logging } from "../core/log/logging.ts";
 import type { Plan } from "../core/manifest/plan.ts";
 import { localStatsMemory, openStatsFile, type SlotWriter, type StatsMemory } from "../core/stats/mod.ts";
 import { joinSupervisor } from "../core/supervisor/join_supervisor.ts";
@@ -21,7 +24,9 @@ import { type PageServers, servePages } from "./serve_pages.ts";
 /** Slots of a memory that only snapshots fill. */
 const snapshotSlots = 64;
 const tickMs = 1_000;
+const rotateMs = 5_000;
 const drainMs = 1_000;
+const commandTimeoutMs = 5_000;
 
 const capture: CaptureStack = async (inspector, timeoutMs) => {
   const { captureStack } = await import("../core/supervisor/capture_stack.ts");
@@ -35,6 +40,9 @@ class Governor {
   readonly #memory: StatsMemory;
   readonly #observer: Observer;
   readonly #writer: SlotWriter;
+  readonly #logging: Logging;
+  readonly #log: Log;
+  #rotating = false;
   #servers: PageServers | undefined;
 
   constructor(channel: Channel, message: PlanMessage) {
@@ -50,6 +58,14 @@ class Governor {
       id: "governor",
       generation: message.worker.generation,
     });
+    this.#logging = createLogging(plan.logs, {
+      process: { service: plan.service, role: "governor", id: message.worker.id, pid: Deno.pid },
+      clock: systemClock,
+      directory: message.runtimeFolder,
+      stats: this.#writer,
+      terminal: message.terminal,
+    });
+    this.#log = this.#logging.logger("meta");
     this.#observer = new Observer({
       plan,
       memory: this.#memory,
@@ -70,14 +86,16 @@ class Governor {
         guard,
         look: () => this.#observer.look(Date.now()),
         scrub: makeScrubber(this.#plan),
-        onError: (path, error) => console.error(`meta: cannot make ${path}:`, error),
-        onCommand: (path) => console.error(`meta: POST ${path}`),
+        onError: (path, error) => this.#log.error("cannot make a page", { path, error }),
+        onCommand: (path) => this.#log.info("command", { path }),
       });
       this.#servers = await servePages(listen, (request) => app.fetch(request));
     }
     this.#tick();
     this.#beat();
     setInterval(() => this.#tick(), tickMs);
+    this.#rotate();
+    setInterval(() => this.#rotate(), rotateMs);
     this.#writer.state("ready");
     this.#channel.send({ type: "ready", addresses: { meta: this.#servers?.addresses ?? [] } });
   }
@@ -87,7 +105,18 @@ class Governor {
     if (message.type === "state") return this.#observer.heard(message as unknown as SupervisorState);
     if (message.type === "snapshot") return this.#apply(message as unknown as Snapshot);
     if (message.type === "stack") return this.#stack(message as unknown as StackRequest);
+    if (message.type === "logLevel") return this.#setLevel(message as unknown as LogLevel);
+    if (message.type === "reopenLogs") return this.#logging.reopen();
     if (message.type === "drain") return this.#drain();
+  }
+
+  /** Says why starting failed, here and to the supervisor, and exits. */
+  async fail(error: unknown): Promise<never> {
+    const text = error instanceof Error ? error.message : String(error);
+    this.#log.error(text);
+    await this.#logging.close();
+    await this.#channel.send({ type: "failed", error: text });
+    Deno.exit(1);
   }
 
   #tick(): void {
@@ -106,6 +135,26 @@ class Governor {
     }, periodMs);
   }
 
+  /** This process rotates for all: exactly one must. */
+  async #rotate(): Promise<void> {
+    if (this.#rotating) return;
+    this.#rotating = true;
+    try {
+      const { rotateIfNeeded } = await import("../core/log/rotate.ts");
+      const { rotated, errors } = await rotateIfNeeded(this.#plan.logs);
+      for (const error of errors) this.#log.error("cannot rotate a log file", { error });
+      if (rotated.length > 0) await this.#channel.request({ type: "reopenLogs" }, commandTimeoutMs);
+    } catch (error) {
+      this.#log.error("cannot have the log files reopened", { error });
+    } finally {
+      this.#rotating = false;
+    }
+  }
+
+  #setLevel({ logger, level, ttlMs }: LogLevel): void {
+    this.#logging.setLevel(logger, level, ttlMs);
+  }
+
   #apply({ slot, bytes }: Snapshot): void {
     if (this.#memory.path !== undefined) return;
     this.#memory.applySnapshot(slot, Uint8Array.from(atob(bytes), (char) => char.charCodeAt(0)));
@@ -118,30 +167,32 @@ class Governor {
   async #drain(): Promise<void> {
     this.#writer.state("draining");
     await this.#servers?.close(drainMs);
+    await this.#logging.close();
     this.#writer.close();
     await this.#channel.send({ type: "drained", left: 0 });
     Deno.exit(0);
   }
 }
 
-/** Joins, starts and stays; a start that fails is said to the supervisor and on the console. */
+/** Joins, starts and stays; where that fails, says so and exits. */
 async function main(): Promise<void> {
   const early: ChannelMessage[] = [];
-  let governor: Governor | undefined;
-  const { channel, plan } = await joinSupervisor((message) => {
-    if (governor) return governor.heard(message);
-    early.push(message);
-  });
+  let hear: (message: ChannelMessage) => unknown = (message) => void early.push(message);
+  const { channel, plan } = await joinSupervisor((message) => hear(message));
+  let governor: Governor;
   try {
-    const made = new Governor(channel, plan);
-    for (const message of early) made.heard(message);
-    governor = made;
-    await made.start();
+    governor = new Governor(channel, plan);
   } catch (error) {
-    const text = error instanceof Error ? error.message : String(error);
-    console.error(`meta: ${text}`);
-    await channel.send({ type: "failed", error: text });
+    // No statistics or no logs: there is nothing to show, and nobody to tell but the supervisor.
+    await channel.send({ type: "failed", error: error instanceof Error ? error.message : String(error) });
     Deno.exit(1);
+  }
+  hear = (message) => governor.heard(message);
+  for (const message of early) governor.heard(message);
+  try {
+    await governor.start();
+  } catch (error) {
+    await governor.fail(error);
   }
 }
 

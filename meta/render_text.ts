@@ -13,7 +13,7 @@ export function renderText(document: Document, example: (method: string, path: s
     const body = sectionLines(section, example);
     if (body.length > 0) lines.push(...body, "");
   }
-  return lines.join("\n").trimEnd() + "\n";
+  return visible(lines.join("\n"), true).trimEnd() + "\n";
 }
 
 function sectionLines(section: Section, example: (method: string, path: string) => string): string[] {

@@ -25,7 +25,7 @@ export async function servePages(listen: readonly MetaAddress[], handler: Handle
     const stop = new AbortController();
     try {
       const server = address.transport === "unix"
-        ? serveUnix(address.path, handler, stop.signal)
+        ? await serveUnix(address.path, handler, stop.signal)
         : serveTcp(address.hostname, address.port, handler, stop.signal);
       servers.push({ server, stop });
       addresses.push(formatAddress(boundOf(server.addr, address)));
@@ -43,17 +43,24 @@ function serveTcp(hostname: string, port: number, handler: Handler, signal: Abor
   return Deno.serve({ hostname, port, signal, onListen() {} }, handler) as Deno.HttpServer<Deno.Addr>;
 }
 
-function serveUnix(path: string, handler: Handler, signal: AbortSignal) {
-  try {
-    // A socket file outlives the process that made it; one that somebody listens on answers.
-    const conn = Deno.lstatSync(path).isSocket;
-    if (conn) Deno.removeSync(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
+async function serveUnix(path: string, handler: Handler, signal: AbortSignal) {
+  await removeLeftover(path);
   const server = Deno.serve({ path, signal, onListen() {} }, handler) as Deno.HttpServer<Deno.Addr>;
   Deno.chmodSync(path, 0o600);
   return server;
+}
+
+/** A socket file outlives the process that made it; one that somebody listens on answers, and stays. */
+async function removeLeftover(path: string): Promise<void> {
+  try {
+    if (!(await Deno.lstat(path)).isSocket) return;
+    (await Deno.connect({ transport: "unix", path })).close();
+  } catch (error) {
+    if (error instanceof Deno.errors.ConnectionRefused) return await Deno.remove(path);
+    if (error instanceof Deno.errors.NotFound) return;
+    throw error;
+  }
+  throw new Deno.errors.AddrInUse(path);
 }
 
 function boundOf(bound: Deno.Addr, asked: MetaAddress): MetaAddress {

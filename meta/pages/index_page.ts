@@ -73,7 +73,7 @@ function commandTable(commands: readonly Endpoint[], base: string): Table {
     rows: commands.map((command) => [
       command.path,
       command.summary,
-      cell(exampleLine(base, "POST", command.path.replace(":id", "0") + (command.example ?? "")), "code", {
+      cell(exampleLine(base, "POST", command.path.replace(":id", "1") + (command.example ?? "")), "code", {
         tone: "quiet",
       }),
     ]),

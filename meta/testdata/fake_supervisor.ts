@@ -8,6 +8,13 @@ import type { ChildStatus, ExitRecord, SupervisorState } from "../../core/contro
 import { compile } from "../../core/manifest/mod.ts";
 import { createStatsFile, openStatsFile, removeStatsFile, type StatsMemory } from "../../core/stats/mod.ts";
 
+/** How a governor ended, and its last words. */
+export interface Ended {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
 /** What a test may choose. */
 export interface FakeOptions {
   /** The `meta` section; `listen: 127.0.0.1:0` where it says nothing. */
@@ -34,7 +41,7 @@ export interface FakeSupervisor extends AsyncDisposable {
   tell(change: Partial<SupervisorState>): Promise<void>;
   channel: Channel;
   /** How the governor ended. */
-  ended: Promise<{ code: number; stderr: string }>;
+  ended: Promise<Ended>;
 }
 
 /** A manifest with everything the pages show. */
@@ -131,14 +138,15 @@ function spawnGovernor(socketPath: string): Deno.ChildProcess {
       WEIR_SUPERVISOR: String(Deno.pid),
     },
     stdin: "null",
-    stdout: "null",
+    stdout: "piped",
     stderr: "piped",
   }).spawn();
 }
 
-async function endOf(child: Deno.ChildProcess): Promise<{ code: number; stderr: string }> {
-  const { code, stderr } = await child.output();
-  return { code, stderr: new TextDecoder().decode(stderr) };
+async function endOf(child: Deno.ChildProcess): Promise<Ended> {
+  const { code, stdout, stderr } = await child.output();
+  const decoder = new TextDecoder();
+  return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
 }
 
 function firstState(version: string): SupervisorState {
