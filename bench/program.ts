@@ -13,8 +13,8 @@ export interface ProgramOptions {
   env?: Record<string, string>;
   /** Cores it may use, as `taskset -c` takes them; all unless given. */
   cpus?: string;
-  /** A plain HTTP URL that answers 200 once the program serves. */
-  url: string;
+  /** A plain HTTP URL that answers 200 once the program serves; or a question of one's own, asked until it is true. */
+  url: string | (() => Promise<boolean>);
   /** Longest wait for the first answer. */
   startMs?: number;
 }
@@ -100,25 +100,31 @@ async function keepLastLines(stream: ReadableStream<Uint8Array>, lines: string[]
   }
 }
 
-async function waitForAnswer(url: string, untilMs: number, children: Deno.ChildProcess[]): Promise<void> {
+async function waitForAnswer(
+  url: ProgramOptions["url"],
+  untilMs: number,
+  children: Deno.ChildProcess[],
+): Promise<void> {
   let ended: string | undefined;
   for (const child of children) {
     child.status.then(({ code, signal }) => ended = `it ended with ${signal ?? code}`);
   }
-  const { hostname, port, pathname, search } = new URL(url);
-  const request = `GET ${pathname}${search} HTTP/1.1\r\nhost: ${hostname}\r\nconnection: close\r\n\r\n`;
+  const answers = typeof url === "string" ? () => answersOk(new URL(url)) : url;
   for (;;) {
     if (ended !== undefined) throw new Error(ended);
-    if (performance.now() > untilMs) throw new Error(`no answer from ${url}`);
-    if (await answersOk(hostname, Number(port), request)) return;
+    if (performance.now() > untilMs) {
+      throw new Error(typeof url === "string" ? `no answer from ${url}` : "no answer");
+    }
+    if (await answers()) return;
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
 }
 
 /** One request on a plain socket, because a client that keeps connections would measure itself. */
-async function answersOk(hostname: string, port: number, request: string): Promise<boolean> {
+async function answersOk({ hostname, port, pathname, search }: URL): Promise<boolean> {
+  const request = `GET ${pathname}${search} HTTP/1.1\r\nhost: ${hostname}\r\nconnection: close\r\n\r\n`;
   try {
-    using conn = await Deno.connect({ hostname, port });
+    using conn = await Deno.connect({ hostname, port: Number(port) });
     const giveUp = setTimeout(() => conn.close(), 2000);
     try {
       await conn.write(new TextEncoder().encode(request));
