@@ -29,7 +29,8 @@ export class FileOutput implements Output {
   async write(lines: readonly string[]): Promise<WriteResult> {
     let file: Deno.FsFile;
     try {
-      file = await this.#open();
+      // no await where it is open: a warning must be on its way before a handler can hang
+      file = this.#file && !this.#reopen ? this.#file : await this.#open();
     } catch (error) {
       return { written: 0, error };
     }
@@ -38,6 +39,7 @@ export class FileOutput implements Output {
     const result = await writeWholeLines(lines, Infinity, (bytes) => file.write(bytes));
     this.#torn = result.torn || (this.#torn && result.written === 0);
     if (result.error !== undefined) this.#reopen = true;
+    else if (!this.#closed && this.#now() - this.#lookedAt >= lookEveryMs) await this.#look();
     if (this.#closed) this.#release();
     return result;
   }
@@ -61,13 +63,13 @@ export class FileOutput implements Output {
     this.#file = undefined;
   }
 
+  /** Finds out whether the name points to another file by now; the next write goes there. */
+  async #look(): Promise<void> {
+    this.#lookedAt = this.#now();
+    if (identityOf(await statOrNull(this.#path)) !== this.#identity) this.#reopen = true;
+  }
+
   async #open(): Promise<Deno.FsFile> {
-    const now = this.#now();
-    if (this.#file && !this.#reopen && now - this.#lookedAt >= lookEveryMs) {
-      this.#lookedAt = now;
-      this.#reopen = identityOf(await statOrNull(this.#path)) !== this.#identity;
-    }
-    if (this.#file && !this.#reopen) return this.#file;
     this.#file?.close();
     this.#file = undefined;
     const file = await openAppending(this.#path);
@@ -77,7 +79,7 @@ export class FileOutput implements Output {
     this.#file = file;
     this.#identity = identity;
     this.#reopen = false;
-    this.#lookedAt = now;
+    this.#lookedAt = this.#now();
     return file;
   }
 }

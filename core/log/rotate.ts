@@ -35,15 +35,22 @@ export async function rotateIfNeeded(plan: RotatePlan): Promise<{ rotated: strin
 
 async function rename(file: string, keep: number): Promise<void> {
   if (keep === 0) return await Deno.remove(file);
-  for (let n = keep - 1; n >= 1; n--) await renameIfThere(`${file}.${n}`, `${file}.${n + 1}`);
+  // only up to the first free number: what is above a gap has room already
+  let free = 1;
+  while (free < keep && await isThere(`${file}.${free}`)) free++;
+  for (let n = free - 1; n >= 1; n--) await Deno.rename(`${file}.${n}`, `${file}.${n + 1}`);
   await Deno.rename(file, `${file}.1`);
+  // more were kept once
+  for (let n = keep + 1; await isThere(`${file}.${n}`); n++) await Deno.remove(`${file}.${n}`);
 }
 
-async function renameIfThere(from: string, to: string): Promise<void> {
+async function isThere(path: string): Promise<boolean> {
   try {
-    await Deno.rename(from, to);
+    await Deno.lstat(path);
+    return true;
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
   }
 }
 
