@@ -180,7 +180,9 @@ function render(
   const frame: Frame = {
     service: plan.service,
     version: plan.version ?? "",
-    state: state.ready ? { text: "ready", tone: "good" } : { text: `not ready: ${state.phase}`, tone: "bad" },
+    state: state.ready
+      ? { text: "ready", tone: "good" }
+      : { text: state.phase === "running" ? "not ready" : state.phase, tone: "bad" },
     path: c.req.path,
     query,
     refreshSeconds,

@@ -21,8 +21,6 @@ import { recentLogs } from "./recent_logs.ts";
 import { makeScrubber } from "./scrubber.ts";
 import { type PageServers, servePages } from "./serve_pages.ts";
 
-/** Slots of a memory that only snapshots fill. */
-const snapshotSlots = 64;
 const tickMs = 1_000;
 const rotateMs = 5_000;
 const drainMs = 1_000;
@@ -49,9 +47,7 @@ class Governor {
     const plan = message.plan as Plan;
     this.#channel = channel;
     this.#plan = plan;
-    this.#memory = message.stats.path === null
-      ? localStatsMemory(snapshotSlots)
-      : openStatsFile(message.stats.path);
+    this.#memory = openMemory(message, plan);
     this.#writer = this.#memory.slot(message.worker.slot).writer({
       role: "governor",
       // Not its number: slots of equal ids are one worker to those who read them.
@@ -157,7 +153,11 @@ class Governor {
 
   #apply({ slot, bytes }: Snapshot): void {
     if (this.#memory.path !== undefined) return;
-    this.#memory.applySnapshot(slot, Uint8Array.from(atob(bytes), (char) => char.charCodeAt(0)));
+    try {
+      this.#memory.applySnapshot(slot, Uint8Array.from(atob(bytes), (char) => char.charCodeAt(0)));
+    } catch (error) {
+      this.#log.warn("cannot take a snapshot", { slot, error });
+    }
   }
 
   #stack({ inspector, timeoutMs }: StackRequest): ReturnType<CaptureStack> {
@@ -172,6 +172,12 @@ class Governor {
     await this.#channel.send({ type: "drained", left: 0 });
     Deno.exit(0);
   }
+}
+
+/** The mapped file, or where there is none a memory of our own that snapshots fill: two generations and room to spare. */
+function openMemory({ stats, worker }: PlanMessage, { workers }: Plan): StatsMemory {
+  if (stats.path !== null) return openStatsFile(stats.path);
+  return localStatsMemory(Math.min(256, Math.max(64, 2 * workers.count + 8, worker.slot + 1)));
 }
 
 /** Joins, starts and stays; where that fails, says so and exits. */

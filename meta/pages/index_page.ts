@@ -92,7 +92,7 @@ function commandForms(): Actions {
         method: "post",
         path: "/reload",
         label: "Reload",
-        fields: [{ name: "wait", label: "Wait until done", value: "1", options: ["1", "0"] }],
+        fields: [{ name: "wait", label: "Wait until done", value: "yes", options: ["yes", "no"] }],
       },
       { method: "post", path: "/drain", label: "Drain", fields: [], warning: "Ends the service." },
     ],

@@ -41,7 +41,11 @@ function stackBlock(sight: Sight, stack: CapturedStack): Block {
       phaseName(row.phase)
     }, ${ageText}${mark})`;
   });
-  const lines = frames.length > 0 ? frames : [`  ${stack.missing}`];
+  const lines = frames.length === 0
+    ? [`  ${stack.missing}`]
+    : stack.frames.every(isRuntime)
+    ? ["  idle: only the runtime's own code runs", ...frames]
+    : frames;
   const rest = inflight.length > 0 ? ["", `Oldest requests in flight:`, ...inflight] : [];
   return {
     kind: "block",
@@ -51,4 +55,9 @@ function stackBlock(sight: Sight, stack: CapturedStack): Block {
     text: [...lines, ...rest].join("\n"),
     data: { pid: stack.pid, frames: stack.frames, missing: stack.missing, inflight: requests },
   };
+}
+
+/** Code that nobody here wrote: the runtime's timers and streams. */
+function isRuntime({ file }: CapturedStack["frames"][number]): boolean {
+  return /^(ext|node):/.test(file);
 }
