@@ -5,7 +5,7 @@
 
 import type { Tone } from "./document.ts";
 import { formatBytes, formatCount, formatDuration } from "./format_value.ts";
-import { listenerFigures } from "./listener_figures.ts";
+import { listenerFigures, listenerPath } from "./listener_figures.ts";
 import { SeriesIndex } from "./series_index.ts";
 import type { Sight } from "./sight.ts";
 
@@ -85,7 +85,7 @@ function memory({ state, plan, ...sight }: Sight): Attention[] {
 function listeners(sight: Sight, series: SeriesIndex): Attention[] {
   return Object.keys(sight.plan.listeners).flatMap((name): Attention[] => {
     const figures = listenerFigures(sight, series, name);
-    const href = `/listeners/${encodeURIComponent(name)}`;
+    const href = listenerPath(name);
     const found: Attention[] = [];
     if ((figures.failedPerSecond ?? 0) >= 0.05) {
       const share = figures.failedPerSecond! /

@@ -3,6 +3,7 @@
 import { reasons } from "../core/reasons.ts";
 import type { ListenerPlan } from "../core/manifest/plan.ts";
 import type { Distribution } from "../core/stats/mod.ts";
+import type { Window } from "./recent_latency.ts";
 import type { SeriesIndex } from "./series_index.ts";
 import type { Sight } from "./sight.ts";
 
@@ -83,4 +84,20 @@ export function addHistories(histories: number[][]): number[] {
     for (let i = 0; i < history.length; i++) sum[from + i] = sum[from + i]! + history[i]!;
   }
   return sum;
+}
+
+/** The page of a listener. */
+export function listenerPath(name: string): string {
+  return `/listeners/${encodeURIComponent(name)}`;
+}
+
+/** Where a listener listens, as text. */
+export function addressesOf(sight: Sight, name: string): string {
+  return (sight.state.addresses[name] ?? []).join(" ");
+}
+
+/** The latency of its last minute. */
+export function latencyOf(sight: Sight, series: SeriesIndex, listener: string): Window | undefined {
+  const found = series.one("weir_request_duration_seconds", { listener });
+  return found && sight.recentLatency(found);
 }
