@@ -79,7 +79,8 @@ export async function bootService(
   }
 }
 
-async function isOk(url: string): Promise<boolean> {
+/** Whether GET `url` is answered with 2xx right now. */
+export async function isOk(url: string): Promise<boolean> {
   try {
     const response = await fetch(url);
     await response.body?.cancel();

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { bootService } from "../boot_service.ts";
+import { bootService, isOk } from "../boot_service.ts";
 
 Deno.test("examples/hello answers from its route and from its handler, and stops cleanly", async () => {
   await using service = await bootService("examples/hello/service.yaml", { port: 26010, path: "/ping" });
@@ -11,8 +11,6 @@ Deno.test("examples/hello answers from its route and from its handler, and stops
   assert.deepEqual(await get("/hello"), [200, '{"hello":"world"}']);
   assert.deepEqual(await get("/hello?name=Anna%20%D0%AF"), [200, '{"hello":"Anna Я"}']);
   assert.equal((await get("/else"))[0], 404);
-  const ready = await fetch(`${service.metaUrl}/readyz`);
-  await ready.body?.cancel();
-  assert.equal(ready.status, 200);
+  await service.waitFor("the meta pages say that it is ready", () => isOk(`${service.metaUrl}/readyz`));
   assert.equal(await service.stop(), 0, service.output());
 });
