@@ -21,4 +21,5 @@ export type SupervisorEvent =
   | { type: "stack"; serial: number; frames: StackAnswer["frames"]; error: string }
   | { type: "command"; message: ChannelMessage; asker: Asker }
   | { type: "compiled"; result: Compiled }
+  | { type: "opened" }
   | { type: "fault"; message: string };

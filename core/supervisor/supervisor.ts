@@ -340,6 +340,8 @@ export class Supervisor {
         return this.#command(event.message, event.asker);
       case "compiled":
         return this.#compiled(event.result);
+      case "opened":
+        return this.#checkStarted();
       case "fault":
         return this.#fail(event.message);
     }
@@ -358,6 +360,7 @@ export class Supervisor {
     this.#children.set(child.serial, child);
     const plan = this.#plans.get(generation)!;
     const { entries, env } = this.#options;
+    const ipc = role === "worker" && handedOver(plan).length > 0;
     const spawned = spawnChild({
       entry: role === "worker" ? entries.worker : entries.governor,
       env: {
@@ -367,9 +370,11 @@ export class Supervisor {
         WEIR_CHILD_ID: String(id),
         WEIR_ROLE: role,
         WEIR_SUPERVISOR: String(Deno.pid),
+        // The runtime takes its own variable for this out of the environment.
+        ...(ipc ? { WEIR_IPC: "1" } : {}),
       },
       nice: plan.workers.nice + (role === "worker" ? 0 : 5),
-      ipc: role === "worker" && handedOver(plan).length > 0,
+      ipc,
     });
     spawned.then((process) => {
       child.process = process;
@@ -469,6 +474,7 @@ export class Supervisor {
     child.readyAt = now;
     child.readyEpoch = this.#clock.epoch();
     child.addresses = addresses;
+    child.vitals?.watch();
     if (child.role === "worker") {
       if (workers.age > 0) child.maxAgeMs = jitter(this.#clock, workers.age, 0.1);
       if (workers.requests > 0) child.maxRequests = jitter(this.#clock, workers.requests, 0.1);
@@ -488,7 +494,8 @@ export class Supervisor {
     const workers = all.filter(({ role }) => role === "worker").length;
     const governor = !this.#goal.governor || all.some(({ role }) => role === "governor") ||
       (this.#seats.get("governor 1")?.failures ?? 0) > 0;
-    if (workers < this.#goal.workers || !governor) return;
+    const accepting = handedOver(this.plan).every(({ listener }) => this.#accepted[listener] !== undefined);
+    if (workers < this.#goal.workers || !governor || !accepting) return;
     this.#started = true;
     this.#log.info("the service is ready", this.addresses);
     this.#ready.resolve();
@@ -598,7 +605,12 @@ export class Supervisor {
       this.#log.info(`${child.name} is gone`, { cause, pid: child.pid, left: child.left || undefined });
     } else this.#died(child, cause, uptimeMs);
     if (this.#goal.next?.generation === child.generation) {
-      this.#abandon(`${child.name}: ${child.detail || cause}`);
+      {
+        const why = child.cause === "failed at start"
+          ? child.detail
+          : `${cause}\n${child.detail || child.output.tail}`;
+        this.#abandon(`${child.name}: ${why.trim()}`);
+      }
     }
     this.#checkStarted();
   }
@@ -653,6 +665,7 @@ export class Supervisor {
     const acceptor = this.#acceptor ??= new Acceptor();
     const opened = await acceptor.open(handedOver(pinPorts(plan, this.addresses)));
     Object.assign(this.#accepted, opened);
+    this.#queue.push({ type: "opened" });
     return acceptor;
   }
 

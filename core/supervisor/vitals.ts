@@ -17,7 +17,8 @@ export class Vitals {
   readonly #memory: StatsMemory;
   readonly #slot: Slot;
   readonly #pid: number;
-  #beats = -1;
+  #watching = false;
+  #beats = 0;
   #silentMs = 0;
 
   /** `pid` is whose signs these are: what a former process left in the slot is not taken for them. */
@@ -27,17 +28,20 @@ export class Vitals {
     this.#pid = pid;
   }
 
+  /** From here on silence counts: the process is ready, so its heart beats. */
+  watch(): void {
+    this.#watching = true;
+  }
+
   /** Looks at the heartbeat, `elapsedMs` after the last look. */
   observe(elapsedMs: number): void {
-    if (this.#slot.pid !== this.#pid) return;
-    const { beats } = this.#slot;
+    const beats = this.#slot.pid === this.#pid ? this.#slot.beats : 0;
     // A jump of the clock or a stopped machine must not look like silence: no look counts for more than a second.
-    this.#silentMs = beats === this.#beats || beats === 0 ? this.#silentMs + Math.min(elapsedMs, 1000) : 0;
-    if (beats === 0) this.#silentMs = 0;
+    this.#silentMs = this.#watching && beats === this.#beats ? this.#silentMs + Math.min(elapsedMs, 1000) : 0;
     this.#beats = beats;
   }
 
-  /** How long the heartbeat has been silent; 0 before the first one. */
+  /** How long the heartbeat has been silent; 0 before watch(). */
   get silentMs(): number {
     return this.#memory.path === undefined ? Math.max(0, this.#silentMs - snapshotGraceMs) : this.#silentMs;
   }

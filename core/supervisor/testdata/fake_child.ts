@@ -77,7 +77,7 @@ function listen(): Record<string, string[]> {
       serve(bound, name);
     }
   }
-  if (Deno.env.get("NODE_CHANNEL_FD") !== undefined) takeSockets();
+  if (Deno.env.get("WEIR_IPC") !== undefined) takeSockets();
   return addresses;
 }
 
