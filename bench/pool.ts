@@ -23,7 +23,11 @@ async function poolVariant(threads: number, kind: "cpu" | "io"): Promise<Variant
   const pool = createPool("bench", plan, { directory: Deno.cwd(), log: quiet, stats, scope });
   const call = pool.bind(adapter, { module: adapter, export: "echo" });
   await call.ready;
-  return { name: `dispatch ${kind} x${threads}`, call: (payload) => call(payload), close: () => scope.close() };
+  return {
+    name: `dispatch ${kind} x${threads}`,
+    call: (payload) => call(payload),
+    close: () => scope.close(),
+  };
 }
 
 const echoWorker = `const { parentPort } = require("node:worker_threads");
@@ -54,7 +58,12 @@ function messageVariant(threads: number): Promise<Variant> {
   });
 }
 
-async function measure(variant: Variant, concurrency: number, payload: Uint8Array, forMs: number): Promise<number> {
+async function measure(
+  variant: Variant,
+  concurrency: number,
+  payload: Uint8Array,
+  forMs: number,
+): Promise<number> {
   let calls = 0;
   const started = performance.now();
   const one = async () => {

@@ -18,7 +18,7 @@ import { ServiceError } from "../errors.ts";
 import type { Scope } from "../scope.ts";
 import { ForwardedWriter } from "./forwarded.ts";
 import { Job } from "./job.ts";
-import { poolMetrics, type PoolMetrics, type SeriesWriter } from "./pool_metrics.ts";
+import { type PoolMetrics, poolMetrics, type SeriesWriter } from "./pool_metrics.ts";
 import { lostError, PoolThread, type ThreadEvents } from "./pool_thread.ts";
 import { waitAsync } from "./ring.ts";
 import type { FromThread, ServiceSource } from "./thread_protocol.ts";
@@ -173,7 +173,9 @@ export class Pool {
 
   /** @internal Use {@link createPool}. */
   constructor(name: string, plan: PoolSettings, options: PoolOptions) {
-    if (!(plan.threads >= 1)) throw new RangeError(`Cannot start pool "${name}" with ${plan.threads} threads`);
+    if (!(plan.threads >= 1)) {
+      throw new RangeError(`Cannot start pool "${name}" with ${plan.threads} threads`);
+    }
     this.name = name;
     this.plan = plan;
     this.#options = options;
@@ -215,8 +217,8 @@ export class Pool {
     if (known !== undefined) return known;
     const source = { adapter, module: handler.module, export: handler.export };
     const index = this.#services.push(source) - 1;
-    const loads = this.#places.map((place) => this.#load(place, index, source));
-    const ready = this.ready.then(() => Promise.all(loads)).then(() => {});
+    const loaded = Promise.all(this.#places.map((place) => this.#load(place, index, source)));
+    const ready = Promise.all([this.ready, loaded]).then(() => {});
     ready.catch(() => {});
     const call = (
       payload: Uint8Array,
@@ -339,7 +341,9 @@ export class Pool {
     let best: PoolThread | undefined;
     let load = job.transfer === undefined ? this.#ahead : 1;
     for (const { thread, loading } of this.#places) {
-      if (thread === undefined || thread.state !== "ready" || thread.load >= load || loading.size > 0) continue;
+      if (thread === undefined || thread.state !== "ready" || thread.load >= load || loading.size > 0) {
+        continue;
+      }
       best = thread;
       load = thread.load;
       if (load === 0) break;
@@ -484,7 +488,6 @@ export class Pool {
       job.signal!.removeEventListener("abort", job.onAbort);
       job.onAbort = undefined;
     }
-    job.payload = job.thread === undefined ? undefined : job.payload;
     return job;
   }
 
@@ -632,18 +635,25 @@ export class Pool {
   }
 
   #timeoutError(job: Job, where: string): ServiceError {
-    return new ServiceError("pool_timeout", `${this.#textOf(job)} passed its time limit ${where} (pool "${this.name}")`);
+    return new ServiceError(
+      "pool_timeout",
+      `${this.#textOf(job)} passed its time limit ${where} (pool "${this.name}")`,
+    );
   }
 
   /** While calls sit in a ring behind another one: makes sure that idle threads get them if it takes long. */
   #watchProgress(): void {
-    if (this.#cancelSteal !== undefined || !this.#places.some(({ thread }) => thread && thread.load > 1)) return;
+    if (this.#cancelSteal !== undefined || !this.#places.some(({ thread }) => thread && thread.load > 1)) {
+      return;
+    }
     const answered = this.#places.map(({ thread }) => thread?.answered);
     this.#cancelSteal = this.#clock.after(stealMs, () => {
       this.#cancelSteal = undefined;
       this.#drain();
       for (const { number, thread } of this.#places) {
-        if (thread !== undefined && thread.load > 1 && thread.answered === answered[number]) this.#steal(thread);
+        if (thread !== undefined && thread.load > 1 && thread.answered === answered[number]) {
+          this.#steal(thread);
+        }
       }
       this.#watchProgress();
     });
@@ -809,7 +819,12 @@ export class Pool {
     const untilMs = this.#clock.now() + drainMs;
     this.#ready.reject(new ServiceError("draining", `Pool "${this.name}" was closed`));
     for (const place of this.#places) place.cancel?.();
-    if (this.#outstanding > 0) await this.#within(drainMs, new Promise<void>((resolve) => this.#idle = resolve));
+    if (this.#outstanding > 0) {
+      await this.#within(
+        drainMs,
+        new Promise<void>((resolve) => this.#idle = resolve),
+      );
+    }
     const stopping = this.#places.flatMap(({ thread }) => thread?.state === "ready" ? [thread] : []);
     for (const thread of stopping) {
       thread.post({ t: "stop" });
@@ -851,5 +866,8 @@ export class Pool {
 function abortError(signal: AbortSignal): ServiceError {
   const reason = signal.reason;
   if (reason instanceof ServiceError) return reason;
-  return new ServiceError("client_left", "The caller left before the answer", { source: "client", cause: reason });
+  return new ServiceError("client_left", "The caller left before the answer", {
+    source: "client",
+    cause: reason,
+  });
 }

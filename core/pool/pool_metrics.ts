@@ -33,7 +33,10 @@ export function poolMetrics(writer: SeriesWriter, name: string) {
     lost: counter("weir_pool_lost_total", "Calls lost with their thread"),
     left: counter("weir_pool_left_total", "Calls whose caller left"),
     replaced: counter("weir_pool_replaced_total", "Threads replaced"),
-    forwardLost: counter("weir_pool_forward_lost_total", "Log lines and statistics of threads that were dropped"),
+    forwardLost: counter(
+      "weir_pool_forward_lost_total",
+      "Log lines and statistics of threads that were dropped",
+    ),
   };
 }
 

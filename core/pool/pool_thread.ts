@@ -7,8 +7,8 @@ import { ServiceError } from "../errors.ts";
 import type { Job } from "./job.ts";
 import { Ring, ringMemory } from "./ring.ts";
 import {
-  AnswerStatus,
   answerHead,
+  AnswerStatus,
   CallState,
   type FromThread,
   markAt,
@@ -217,7 +217,13 @@ export class PoolThread {
       if (job === undefined) continue;
       this.answered++;
       this.forget(job);
-      this.#events.answered(this, job, ok, ok ? bytes : decodeError(JSON.parse(decoder.decode(bytes))), runMs);
+      this.#events.answered(
+        this,
+        job,
+        ok,
+        ok ? bytes : decodeError(JSON.parse(decoder.decode(bytes))),
+        runMs,
+      );
       // The ring may hold more than one turn should take; the rest comes with the next one.
       if (count >= maxDrain) break;
     }

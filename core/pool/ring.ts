@@ -8,7 +8,9 @@
  * data            records, each 8-byte aligned: i32 size (with header, multiple of 8; -1 = go on at the start)
  *                 · i32 tag (free for the users, changed with Atomics) · body
  * ```
- * head and tail count bytes and wrap at 2^32; the capacity is a power of two.
+ * Who waits sets its flag, looks once more, and waits for the flag itself to be cleared: a wake-up that comes between the
+ * look and the wait is then never lost. head and tail count bytes and wrap at 2^32; the capacity is a power of
+ * two.
  */
 
 const headAt = 0;
@@ -21,7 +23,9 @@ const headerBytes = 8;
 /** Shared memory for a ring of `capacity` bytes. Throws a RangeError unless that is a power of two, 64 at least. */
 export function ringMemory(capacity: number): SharedArrayBuffer {
   if (!Number.isInteger(Math.log2(capacity)) || capacity < 64 || capacity > 2 ** 30) {
-    throw new RangeError(`Cannot make a ring of ${capacity} bytes: it must be a power of two from 64 to 2^30`);
+    throw new RangeError(
+      `Cannot make a ring of ${capacity} bytes: it must be a power of two from 64 to 2^30`,
+    );
   }
   return new SharedArrayBuffer(controlBytes + capacity);
 }
@@ -101,7 +105,7 @@ export class Ring {
   wake(): boolean {
     if (Atomics.load(this.#control, sleepsAt) === 0) return false;
     if (Atomics.exchange(this.#control, sleepsAt, 0) === 0) return false;
-    Atomics.notify(this.#control, tailAt, 1);
+    Atomics.notify(this.#control, sleepsAt);
     return true;
   }
 
@@ -109,9 +113,7 @@ export class Ring {
   async room(): Promise<void> {
     const control = this.#control;
     Atomics.store(control, waitsAt, 1);
-    const seen = Atomics.load(control, headAt);
-    if (seen !== this.#head) return;
-    await waitAsync(control, headAt, seen);
+    if (Atomics.load(control, headAt) === this.#head) await waitAsync(control, waitsAt, 1);
   }
 
   // --- consumer
@@ -139,7 +141,7 @@ export class Ring {
   /** Wakes those that wait for room. Call it after a run of release(). */
   released(): void {
     if (Atomics.load(this.#control, waitsAt) === 1 && Atomics.exchange(this.#control, waitsAt, 0) === 1) {
-      Atomics.notify(this.#control, headAt);
+      Atomics.notify(this.#control, waitsAt);
     }
   }
 
@@ -147,24 +149,26 @@ export class Ring {
   block(maxMs: number): boolean {
     const control = this.#control;
     Atomics.store(control, sleepsAt, 1);
-    const seen = Atomics.load(control, tailAt);
-    if (seen === this.#head) Atomics.wait(control, tailAt, seen, maxMs);
+    if (Atomics.load(control, tailAt) === this.#head) Atomics.wait(control, sleepsAt, 1, maxMs);
     Atomics.store(control, sleepsAt, 0);
     return this.peek() !== -1;
   }
 
-  /** Resolves when there is a record; the event loop of this thread goes on meanwhile. */
+  /** Resolves when there is a record, or on a mere wake(); the event loop of this thread goes on meanwhile. */
   async arrival(): Promise<void> {
     const control = this.#control;
     Atomics.store(control, sleepsAt, 1);
-    const seen = Atomics.load(control, tailAt);
-    if (seen === this.#head) await waitAsync(control, tailAt, seen);
+    if (Atomics.load(control, tailAt) === this.#head) await waitAsync(control, sleepsAt, 1);
     Atomics.store(control, sleepsAt, 0);
   }
 }
 
 /** Resolves when `array[index]` was notified, at once when it is not `seen`. */
-export async function waitAsync(array: Int32Array<SharedArrayBuffer>, index: number, seen: number): Promise<void> {
+export async function waitAsync(
+  array: Int32Array<SharedArrayBuffer>,
+  index: number,
+  seen: number,
+): Promise<void> {
   const wait = Atomics.waitAsync(array, index, seen);
   if (wait.async) await wait.value;
 }

@@ -34,7 +34,10 @@ Deno.test("Ring gives back what was put, in order, around its end and at every s
       for (const [share, takes] of steps) {
         const body = new Uint8Array(Math.floor(share * (producer.maxBody - 4 + 1))).map(() => next++);
         if (put(producer, body)) expected.push(body);
-        else assert.ok(expected.length > 0, `no room for ${body.length} bytes in an empty ring of ${capacity}`);
+        else {assert.ok(
+            expected.length > 0,
+            `no room for ${body.length} bytes in an empty ring of ${capacity}`,
+          );}
         if (takes) assert.deepEqual(take(consumer), expected.shift());
       }
       while (expected.length > 0) assert.deepEqual(take(consumer), expected.shift());

@@ -15,8 +15,8 @@ import { ThreadCall } from "./thread_call.ts";
 import {
   answerHead,
   AnswerStatus,
-  CallState,
   type CallSource,
+  CallState,
   type FromThread,
   markAt,
   markBytes,
@@ -156,7 +156,10 @@ export class ThreadKernel {
     this.#watchHeap();
     this.#calls.set(id, call);
     if (service === -1) return this.#later(call, (message) => this.#runFunction(message, call));
-    const handle = this.#services[service]!;
+    const handle = this.#services[service];
+    if (handle === undefined) {
+      return this.#fail(call, new TypeError("Cannot answer: the handler is not loaded"));
+    }
     if (length === -1) {
       return this.#later(call, (m) => handle(new Uint8Array((m as { payload: ArrayBuffer }).payload), call));
     }
@@ -177,7 +180,7 @@ export class ThreadKernel {
     if (call.released) resolve();
     else call.free = resolve;
     Promise.resolve(promise).then((value) => this.#settle(call, value), (error) => this.#fail(call, error))
-      .then(resolve, (error) => this.#fatal(error));
+      .then(() => call.released ? this.#announce() : resolve(), (error) => this.#fatal(error));
     return free;
   }
 
@@ -405,7 +408,12 @@ export class ThreadKernel {
     return new URL(module, this.#start.directory).href;
   }
 
-  #runNested(pool: string, source: CallSource, call: ThreadCall, transfer?: Transferable[]): Promise<unknown> {
+  #runNested(
+    pool: string,
+    source: CallSource,
+    call: ThreadCall,
+    transfer?: Transferable[],
+  ): Promise<unknown> {
     const id = ++this.#nestedId;
     return new Promise((resolve, reject) => {
       const post = { t: "nested" as const, id, call: call.id, pool, source };

@@ -9,7 +9,14 @@ import { ThreadKernel } from "./thread_kernel.ts";
 const kernel = new ThreadKernel(workerData);
 
 const log = kernel.consoleLog;
-const levels = { debug: "debug", trace: "debug", log: "info", info: "info", warn: "warn", error: "error" } as const;
+const levels = {
+  debug: "debug",
+  trace: "debug",
+  log: "info",
+  info: "info",
+  warn: "warn",
+  error: "error",
+} as const;
 for (const [method, level] of Object.entries(levels)) {
   console[method as keyof typeof levels] = (...args: unknown[]) => log[level](format(...args));
 }
