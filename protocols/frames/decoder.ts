@@ -113,11 +113,6 @@ export class Decoder {
     );
   }
 
-  /** Forgets what was received of an unfinished frame. */
-  drop(): void {
-    this.#start = this.#end;
-  }
-
   #room(pinned: boolean): Uint8Array {
     const chunk = this.#chunk;
     const held = this.#end - this.#start;

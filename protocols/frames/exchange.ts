@@ -78,6 +78,8 @@ class Exchange {
   #discarding = false;
   /** The peer sent what nobody will look at. */
   #leftover = false;
+  /** The peer has closed its side. */
+  #peerDone = false;
   /** Continues the loop, or the stream, that waits for room. */
   #onRoom: (() => void) | undefined;
   #onSent: (() => void) | undefined;
@@ -93,7 +95,7 @@ class Exchange {
       moved: () => this.#moved(),
       broken: () => this.#end("client_reset"),
     });
-    connection.kill = (reason) => this.#end(this.#discarding ? this.#last! : reason);
+    connection.kill = (reason) => this.#end(this.#cause(reason));
     connection.finish = () => this.#finish();
   }
 
@@ -121,11 +123,20 @@ class Exchange {
         this.#report();
       }
     } catch (error) {
-      this.#reading = this.#taking = false;
-      if (this.#ended) return;
-      if (error instanceof FramingError) this.#malformed(error);
-      else this.#end("client_reset");
+      this.#failed(error);
     }
+  }
+
+  #failed(error: unknown): void {
+    const reading = this.#reading;
+    this.#reading = this.#taking = false;
+    if (this.#ended) return;
+    if (error instanceof FramingError) return this.#malformed(error);
+    // A TLS peer that closes without saying so.
+    if (error instanceof Deno.errors.UnexpectedEof) return this.#peerClosed();
+    if (reading) return this.#end("client_reset");
+    this.#setup.host.log.error("a connection failed", { error });
+    this.#end("handler_error");
   }
 
   /** Gives the frames that were read to the handler; false when it has to wait for room or for the loop to turn. */
@@ -287,7 +298,7 @@ class Exchange {
       this.#setup.host.refuse(this.#connection, error.reason, error.message);
       this.#stop(error.reason);
     }
-    this.#decoder.drop();
+    this.#peerDone = true;
     this.#stop("client_closed");
     this.#settle();
   }
@@ -320,15 +331,18 @@ class Exchange {
       this.#enter(Phase.head);
       return;
     }
-    if (this.#outbox.used && (this.#leftover || this.#decoder.heldBytes > 0)) return void this.#linger();
+    // With a read under way there was nothing more to read.
+    const unread = this.#leftover || this.#decoder.heldBytes > 0 || !this.#reading;
+    if (unread && !this.#peerDone && this.#outbox.used) return void this.#linger();
     this.#end(this.#last!);
   }
 
   /**
    * Closing a socket with unread bytes resets it, and a reset destroys replies that are still on their way: so this
-   * side closes first, and what the peer still sends is dropped until it has closed as well.
+   * side closes first. Where the peer is still sending, that is dropped until it has closed as well.
    */
   async #linger(): Promise<void> {
+    const sending = this.#leftover || this.#decoder.heldBytes > 0;
     this.#discarding = true;
     this.#enter(Phase.head);
     try {
@@ -336,7 +350,10 @@ class Exchange {
     } catch {
       return this.#end(this.#last!);
     }
-    if (!this.#reading && !this.#ended) await this.#discard(0);
+    if (!this.#reading && !this.#ended) this.#discard(0);
+    if (sending) return;
+    for (let turn = 0; turn < 2; turn++) await this.#setup.nextTurn();
+    if (!this.#leftover) this.#end(this.#last!);
   }
 
   async #discard(read: number | null): Promise<void> {
@@ -345,12 +362,20 @@ class Exchange {
     try {
       while (read !== null && left > 0 && !this.#ended) {
         left -= read;
+        if (read > 0) this.#leftover = true;
         read = await this.#connection.stream.read(memory);
       }
     } catch {
       // The peer is gone, which is all that was waited for.
     }
     this.#end(this.#last!);
+  }
+
+  /** What a limit of the guard means here. */
+  #cause(reason: Reason): Reason {
+    if (this.#discarding) return this.#last!;
+    const waiting = reason === "idle_timeout" || reason === "head_timeout";
+    return waiting && this.#running === 0 && this.#outbox.pendingBytes > 0 ? "write_timeout" : reason;
   }
 
   #end(reason: Reason): void {

@@ -300,6 +300,29 @@ Deno.test("exchange() closes its side first when the peer still sends while it d
   assert.equal(await connection.ended, "drain");
 });
 
+Deno.test("exchange() closes its side first when more has come than it read before it drains", async () => {
+  const { stream, connection } = await start({}, echo);
+  stream.feed("a\n");
+  await settled();
+  connection.closing = true;
+  stream.feed("b\n", "c\n");
+  await settled();
+  assert.equal(stream.text, "a\nb\n");
+  assert(stream.writeClosed);
+  assert.deepEqual(connection.ends, []);
+  stream.feed(null);
+  assert.equal(await connection.ended, "drain");
+});
+
+Deno.test("exchange() says that the peer did not read when a limit ends it with replies unsent", async () => {
+  const { stream, connection } = await start({}, echo);
+  stream.reading = false;
+  stream.feed("a\n");
+  await settled();
+  connection.kill("idle_timeout");
+  assert.deepEqual(connection.ends, ["write_timeout"]);
+});
+
 Deno.test("exchange() drops a bounded number of bytes when a closed peer goes on sending", async () => {
   const { stream, connection } = await start(
     { framing: { netstring: {}, max: 9 } as FramesPlan["framing"] },
