@@ -9,6 +9,7 @@ Deno.test("Logging has a warning on its way before the loop hangs, on every sink
     stdin: "null",
     stdout: "piped",
   }).spawn();
+  const patience = setTimeout(() => child.kill("SIGKILL"), 10_000);
   const messages: string[] = [];
   for await (const line of textLines(child.stdout)) {
     messages.push(JSON.parse(line).message);
@@ -25,6 +26,7 @@ Deno.test("Logging has a warning on its way before the loop hangs, on every sink
     );
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
+  clearTimeout(patience);
   child.kill("SIGKILL");
   await child.status;
   await Deno.remove(folder, { recursive: true });

@@ -25,7 +25,10 @@ export function startWriter(
   return {
     child,
     async report() {
+      // a writer that hangs is a finding, not a reason to hang as well
+      const patience = setTimeout(() => child.kill("SIGKILL"), 30_000);
       const { value, done } = await lines.next();
+      clearTimeout(patience);
       if (done) throw new Error("the writer ended without a report");
       if (!value.startsWith("{")) throw new Error(`the writer said: ${value}`);
       return JSON.parse(value);
