@@ -71,6 +71,7 @@ function tableOf(name: string, rounds: ReadonlyArray<readonly LoadReport[]>): st
     "p99",
     "failed",
     "lost",
+    "late p99",
   ];
   const peak = Math.max(...loads.map((_, i) => median(rounds.map((reports) => reports[i].goodPerSecond))));
   const rows = loads.map((load, i) => {
@@ -90,6 +91,7 @@ function tableOf(name: string, rounds: ReadonlyArray<readonly LoadReport[]>): st
       middle(({ refused }) => refused.p99),
       middle(({ failed }) => failed),
       middle(({ lost }) => lost),
+      middle(({ lateMs }) => lateMs.p99),
     ];
   });
   return table(heads, rows);
@@ -97,7 +99,8 @@ function tableOf(name: string, rounds: ReadonlyArray<readonly LoadReport[]>): st
 
 async function measure(command: readonly string[], options: BenchOptions): Promise<LoadReport[]> {
   const { port, seconds, serverCpus, loadCpus } = options;
-  const env = { PORT: String(port), META_PORT: String(port + 1) };
+  const folder = await Deno.makeTempDir({ prefix: "weir-bench-" });
+  const env = { PORT: String(port), META_PORT: String(port + 1), LOGS: folder };
   const reports: LoadReport[] = [];
   for (const load of loads) {
     // Started afresh for each load: a line without end outlives the load that made it.
@@ -120,5 +123,6 @@ async function measure(command: readonly string[], options: BenchOptions): Promi
       }, loadCpus),
     );
   }
+  await Deno.remove(folder, { recursive: true });
   return reports;
 }
