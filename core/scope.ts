@@ -7,6 +7,7 @@
 export class Scope {
   readonly name: string;
   #undo: Array<() => void | Promise<void>> = [];
+  #closed = false;
   #closing: Promise<void> | undefined;
 
   constructor(name: string) {
@@ -15,12 +16,12 @@ export class Scope {
 
   /** True once {@link close} was called. */
   get closed(): boolean {
-    return this.#closing !== undefined;
+    return this.#closed;
   }
 
   /** Registers what must happen when this scope closes. Throws TypeError when it is already closing. */
   defer(undo: () => void | Promise<void>): void {
-    if (this.#closing) throw new TypeError(`Cannot add to scope "${this.name}": it is closing`);
+    if (this.#closed) throw new TypeError(`Cannot add to scope "${this.name}": it is closing`);
     this.#undo.push(undo);
   }
 
@@ -33,6 +34,7 @@ export class Scope {
 
   /** Undoes everything, last first. Later calls return the same promise. Errors are collected into one AggregateError. */
   close(): Promise<void> {
+    this.#closed = true;
     return this.#closing ??= this.#close();
   }
 

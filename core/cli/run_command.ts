@@ -3,6 +3,7 @@ import type { SupervisorState } from "../control.ts";
 import type { Plan } from "../manifest/plan.ts";
 import { type ExitCode, exitCodes } from "../supervisor/exit_code.ts";
 import { compileToRun, supervise } from "../supervisor/run.ts";
+import type { Entries } from "../supervisor/supervisor.ts";
 import { AlreadyRunning } from "../supervisor/runtime_folder.ts";
 import type { Given, Terminal } from "./command.ts";
 import { usualManifest } from "./find_service.ts";
@@ -10,7 +11,11 @@ import { reportProblems } from "./manifest_commands.ts";
 import { watchedFolders, watchFiles } from "./watch_files.ts";
 
 /** Runs the service until it is told to stop; resolves with the exit code. */
-export async function runService({ words, options }: Given, terminal: Terminal): Promise<ExitCode> {
+export async function runService(
+  { words, options }: Given,
+  terminal: Terminal,
+  entries?: Entries,
+): Promise<ExitCode> {
   const file = words[0] ?? usualManifest;
   const { plan, diagnostics } = compileToRun(file);
   if (plan === undefined) {
@@ -19,11 +24,15 @@ export async function runService({ words, options }: Given, terminal: Terminal):
   }
   const human = terminal.human && options.json === undefined;
   try {
-    const service = await supervise(file, plan, { signals: true, terminal: human });
+    const service = await supervise(file, plan, {
+      signals: true,
+      terminal: human,
+      ...(entries ? { entries } : {}),
+    });
     let unwatch = () => {};
     service.ready.then(() => {
-      if (human) terminal.out(summary(service.status(), plan));
       if (options.watch) unwatch = watch(service.supervisor.plan, service.reload.bind(service), terminal);
+      if (human) terminal.out(summary(service.status(), plan));
     }, () => {});
     const { code, message } = await service.ended;
     unwatch();

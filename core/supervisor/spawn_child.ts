@@ -43,6 +43,7 @@ export async function spawnChild(options: SpawnOptions): Promise<ChildProcess> {
     "run",
     "-A",
     "--unstable-net",
+    "--unstable-no-legacy-abort",
     "--no-prompt",
     "--inspect=127.0.0.1:0",
     "--inspect-publish-uid=stderr",

@@ -483,7 +483,10 @@ export class Supervisor {
       this.#take(child);
     }
     if (child.generation === this.#goal.generation) Object.assign(this.#bound, addresses);
-    this.#log.info(`${child.name} is ready`, { pid: child.pid, tookMs: Math.round(now - child.startedAt) });
+    this.#log.info(`${child.name} is ready`, {
+      childPid: child.pid,
+      tookMs: Math.round(now - child.startedAt),
+    });
     this.#checkStarted();
   }
 
@@ -508,7 +511,7 @@ export class Supervisor {
     child.state = "draining";
     child.cause = cause;
     child.deadline = now + (worker ? keepAcceptingMs + drain + drainMarginMs : governorDrainMs);
-    this.#log.info(`${child.name} drains`, { cause, pid: child.pid });
+    this.#log.info(`${child.name} drains`, { cause, childPid: child.pid });
     const places = this.#goal.phase === "run" ? this.#groups.places(child.serial) : {};
     const steer = Object.values(places)[0] ?? null;
     if (steer !== null) {
@@ -537,7 +540,7 @@ export class Supervisor {
     child.stack = "pending";
     if (draining) this.#cutOff = true;
     this.#acceptor?.remove(child.serial);
-    this.#log.warn(`${child.name} hangs`, { cause, pid: child.pid });
+    this.#log.warn(`${child.name} hangs`, { cause, childPid: child.pid });
     const governor = this.#ready0("governor");
     const channel = child.role === "governor" ? undefined : governor?.channel;
     stackOf(child.inspector, channel).then(({ frames, error }) =>
@@ -555,7 +558,7 @@ export class Supervisor {
     const stack = frames.map(formatFrame);
     this.#log.error(`${child.name} hung and is replaced`, {
       cause: child.doomed,
-      pid: child.pid,
+      childPid: child.pid,
       stack,
       stackError: error === "" ? undefined : error,
       inflight,
@@ -602,7 +605,7 @@ export class Supervisor {
     });
     if (child.left > 0 && this.#goal.phase !== "run") this.#cutOff = true;
     if (expected) {
-      this.#log.info(`${child.name} is gone`, { cause, pid: child.pid, left: child.left || undefined });
+      this.#log.info(`${child.name} is gone`, { cause, childPid: child.pid, left: child.left || undefined });
     } else this.#died(child, cause, uptimeMs);
     if (this.#goal.next?.generation === child.generation) {
       {
@@ -625,7 +628,7 @@ export class Supervisor {
     const detail = (child.detail || child.output.tail).trimEnd().split("\n").slice(-20);
     this.#log.error(`${child.name} died`, {
       cause,
-      pid: child.pid,
+      childPid: child.pid,
       uptimeMs: Math.round(uptimeMs),
       restartInMs: wanted ? backoffMs(seat.failures) : undefined,
       detail: detail[0] === "" ? undefined : detail,
