@@ -29,15 +29,15 @@ Deno.test("Sink gathers lines for 50 ms and writes them as one batch", async () 
   assert.equal(clock.waiting, 0);
 });
 
-Deno.test("Sink writes at once when 64 KiB wait, and when it is kicked", async () => {
+Deno.test("Sink writes at once when 128 KiB wait, and when it is kicked", async () => {
   const { output, sink } = setUp();
-  for (let i = 0; i < 64; i++) sink.push("x".repeat(1023) + "\n");
+  for (let i = 0; i < 128; i++) sink.push("x".repeat(1023) + "\n");
   await settle();
-  assert.deepEqual(output.batches, [64]);
+  assert.deepEqual(output.batches, [128]);
   sink.push("warning\n");
   sink.kick();
   await settle();
-  assert.deepEqual(output.batches, [64, 1]);
+  assert.deepEqual(output.batches, [128, 1]);
 });
 
 Deno.test("Sink drops and counts what does not fit while the output is blocked, and says so afterwards", async () => {
