@@ -22,10 +22,17 @@ export interface BootedService {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** Starts `manifest` (a path below the project's root) and resolves once GET `path` is answered with 200. */
+/**
+ * Starts `manifest` (a path below the project's root) and resolves once GET `path` is answered with 200; or, where it
+ * does not speak HTTP, once the question `path` is answered with true.
+ */
 export async function bootService(
   manifest: string,
-  { port, path, env = {} }: { port: number; path: string; env?: Record<string, string> },
+  { port, path, env = {} }: {
+    port: number;
+    path: string | (() => Promise<boolean>);
+    env?: Record<string, string>;
+  },
 ): Promise<BootedService> {
   // A runtime folder of its own: the same example may be running here already.
   const runtimeFolder = await Deno.makeTempDir({ prefix: "weir-" });
@@ -71,7 +78,11 @@ export async function bootService(
     },
   };
   try {
-    await service.waitFor(`${manifest} answers`, () => isOk(service.url + path), startMs);
+    await service.waitFor(
+      `${manifest} answers`,
+      typeof path === "string" ? () => isOk(service.url + path) : path,
+      startMs,
+    );
     return service;
   } catch (error) {
     await service[Symbol.asyncDispose]();
