@@ -5,7 +5,7 @@
  */
 import type { Refusal } from "./errors.ts";
 import type { Reason } from "./reasons.ts";
-import type { Log } from "./context.ts";
+import type { Log, RequestInfo } from "./context.ts";
 import type { Scope } from "./scope.ts";
 import type { Service } from "./service.ts";
 
@@ -42,6 +42,8 @@ export interface Connection {
   /** Subject of the verified client certificate; empty where there is none. */
   readonly client: string;
   readonly tls: boolean;
+  /** The protocol that TLS negotiated (`h2`); empty where none was. */
+  readonly alpn: string;
   /** Requests served so far. */
   requests: number;
   /** True when the next answer should be the last one (drain, age). Read it for every answer. */
@@ -77,8 +79,8 @@ export interface ListenerHost<Plan, Message, Answer> {
   /** The manifest's folder. */
   readonly directory: string;
   /**
-   * Runs one message through the listener's stack (stats, access log, rate, deadline, admission) and then `service`.
-   * Never throws and never rejects: what goes wrong comes back as a {@link Refusal}. Synchronous when nothing waits.
+   * Runs one message through the listener's stack (stats, access log, rate, deadline, admission) and then `service`,
+   * whose second argument is the {@link Context}. Never throws and never rejects: what goes wrong comes back as a {@link Refusal}. Synchronous when nothing waits.
    * `text` names the request in the table of requests in flight and the access log ("GET /users").
    */
   handle(
@@ -89,6 +91,13 @@ export interface ListenerHost<Plan, Message, Answer> {
   ): Answer | Refusal | Promise<Answer | Refusal>;
   /** Counts and logs the refusal of something that never became a message (too large, malformed). */
   refuse(connection: Connection, reason: Reason, text: string): void;
+  /**
+   * Set by the protocol when it is made: what it can tell about a message (`id`, `rpcId`, `client`, `meta`) and an
+   * answer (status, bytes; -1 where unknown). Asked only when somebody wants to know.
+   */
+  identify?: (message: Message) => Partial<RequestInfo>;
+  statusOf?: (answer: Answer) => number;
+  bytesOf?: (answer: Answer) => number;
   /** Loads `{ module, export }` of the plan once per worker, running its `start(ctx)`; `stop(ctx)` runs at the end. */
   load(handler: { module: string; export: string }): Promise<unknown>;
   /** A service that runs on the pool `name` through the protocol's adapter module (see core/pool). */
@@ -103,6 +112,8 @@ export interface ListenerHost<Plan, Message, Answer> {
 export interface ProtocolServer {
   /** Takes over an accepted connection. Must not throw. */
   serve(connection: Connection): void;
+  /** Bytes sent to a connection that is refused at accept, before it is closed; nothing where there are none. */
+  farewell?(reason: Reason): Uint8Array | undefined;
 }
 
 /** A protocol, registered by being in the list that the worker is built with. */
@@ -111,5 +122,7 @@ export interface Protocol<Plan, Message, Answer> {
   readonly name: string;
   /** ALPN names offered on TLS listeners. */
   readonly alpn: readonly string[];
+  /** False where it can only serve node sockets (the runtime lacks a hook); true unless given. */
+  readonly native?: boolean;
   make(host: ListenerHost<Plan, Message, Answer>, scope: Scope): Promise<ProtocolServer>;
 }

@@ -1,0 +1,149 @@
+/**
+ * One request in this worker: what filters see of it (Call), what its handler gets (Context), and its place in the
+ * list of those that wait for an answer. Everything a handler may or may not use is made on first use.
+ */
+import type { Context, Log, PoolHandle, RequestInfo, UserStats } from "../context.ts";
+import { ServiceError } from "../errors.ts";
+import type { Reason } from "../reasons.ts";
+import type { Call } from "../server_filter.ts";
+import type { GuardedConnection } from "./guarded_connection.ts";
+
+/** What all calls of one listener share. */
+export interface CallHost {
+  readonly log: Log;
+  readonly userStats: UserStats;
+  readonly config: Readonly<Record<string, unknown>>;
+  /** Epoch ms minus monotonic ms, refreshed by the worker's tick. */
+  readonly epochOffset: number;
+  readonly inflight: { mark(row: number, text: string): void };
+  pool(name: string, call: RequestCall): PoolHandle;
+  identify(message: unknown): Partial<RequestInfo>;
+  nextRequestId(): string;
+}
+
+/** See the module's header. */
+export class RequestCall implements Call, Context {
+  readonly #host: CallHost;
+  readonly connection: GuardedConnection;
+  readonly message: unknown;
+  readonly text: string;
+  readonly startedAt: number;
+  readonly deadlineAt: number;
+  /** Row in the table of requests in flight; -1 once it was given back. */
+  row: number;
+  queuedMs = 0;
+  ended = false;
+  /** How many filters let it pass; those get their `after`. */
+  passed = 0;
+  /** Monotonic ms when the handler was called; 0 before. */
+  handlerAt = 0;
+  /** Set while its answer is awaited. */
+  answer: ((value: unknown) => void) | undefined;
+  previous: RequestCall | undefined;
+  next: RequestCall | undefined;
+  #controller: AbortController | undefined;
+  #onLeft: (() => void) | undefined;
+  #request: RequestInfo | undefined;
+  #log: Log | undefined;
+
+  constructor(
+    host: CallHost,
+    connection: GuardedConnection,
+    message: unknown,
+    text: string,
+    startedAt: number,
+    deadlineAt: number,
+    row: number,
+  ) {
+    this.#host = host;
+    this.connection = connection;
+    this.message = message;
+    this.text = text;
+    this.startedAt = startedAt;
+    this.deadlineAt = deadlineAt;
+    this.row = row;
+  }
+
+  get address(): string {
+    return this.connection.address;
+  }
+
+  get client(): string {
+    return this.#request?.client ?? this.connection.client;
+  }
+
+  get signal(): AbortSignal {
+    if (!this.#controller) {
+      this.#controller = new AbortController();
+      const controller = this.#controller;
+      const left = this.#onLeft = () =>
+        controller.abort(new ServiceError("client_left", "The client left", { source: "client" }));
+      (this.connection.watchers ??= new Set()).add(left);
+      if (this.ended) controller.abort(new ServiceError("deadline", "The request has ended"));
+      else if (this.connection.gone) left();
+    }
+    return this.#controller.signal;
+  }
+
+  /** Ends it for those who listen to its signal; called once when it ends early (`reason`) or for good (none). */
+  release(reason?: Reason): void {
+    if (!this.#controller) return;
+    if (reason) this.#controller.abort(new ServiceError(reason, `The request was ended: ${reason}`));
+    this.connection.watchers?.delete(this.#onLeft!);
+  }
+
+  get deadline(): number {
+    return this.deadlineAt + this.#host.epochOffset;
+  }
+
+  get request(): RequestInfo {
+    if (!this.#request) {
+      const known = this.#host.identify(this.message);
+      this.#request = {
+        id: known.id || this.#host.nextRequestId(),
+        rpcId: known.rpcId || "1",
+        client: known.client || this.connection.client,
+        address: this.connection.address,
+        meta: known.meta ?? {},
+      };
+    }
+    return this.#request;
+  }
+
+  /** The id where somebody asked for it, else nothing: an id that nobody saw helps nobody. */
+  get knownId(): string {
+    return this.#request?.id ?? "";
+  }
+
+  get log(): Log {
+    return this.#log ??= withRequest(this.#host.log, this);
+  }
+
+  get stats(): UserStats {
+    return this.#host.userStats;
+  }
+
+  get config(): Readonly<Record<string, unknown>> {
+    return this.#host.config;
+  }
+
+  pool(name: string): PoolHandle {
+    return this.#host.pool(name, this);
+  }
+
+  mark(text: string): void {
+    this.#host.inflight.mark(this.row, text);
+  }
+}
+
+/** A log whose lines carry the id of the request. */
+function withRequest(log: Log, call: RequestCall): Log {
+  const add = (fields?: Record<string, unknown>) => ({ request: call.request.id, ...fields });
+  return {
+    debug: (message, fields) => log.debug(message, add(fields)),
+    info: (message, fields) => log.info(message, add(fields)),
+    warn: (message, fields) => log.warn(message, add(fields)),
+    error: (message, fields) => log.error(message, add(fields)),
+    child: (name) => withRequest(log.child(name), call),
+  };
+}

@@ -1,0 +1,297 @@
+/**
+ * The limits of one listener's connections: how many, how many per address, and how long each may take for its first
+ * byte, a request head, a body, and between requests. One sweep over all connections instead of a timer for each.
+ * Knows no protocol: what it cannot see in a connection's phase it asks the kernel (TCP_INFO), so that bytes which the
+ * runtime's HTTP server swallows still count.
+ */
+import type { Clock } from "../clock.ts";
+import { jitter } from "../clock.ts";
+import type { Log } from "../context.ts";
+import type { AcceptPlan } from "../manifest/plan.ts";
+import { type ByteStream, Phase } from "../protocol.ts";
+import type { Reason } from "../reasons.ts";
+import type { Counter, Gauge, Histogram, SlotWriter } from "../stats/mod.ts";
+import { GuardedConnection } from "./guarded_connection.ts";
+import { socketCalls } from "./libc.ts";
+
+/** A connection just accepted, before anything was read from it. */
+export interface Accepted {
+  stream: ByteStream;
+  address: string;
+  /** The peer's port, where there is one; how a TLS connection's descriptor is found. */
+  port: number;
+  /** Subject of the verified client certificate. */
+  client: string;
+  tls: boolean;
+  fd: number;
+}
+
+/** How long an answer that said `connection: close` may keep its connection before the server closes it. */
+const lingerMs = 1000;
+
+/** No head is longer than this: what goes on arriving is a body that nobody asked for. */
+const headCeiling = 1024 * 1024;
+
+/** All connections of one listener in this worker. */
+export class Guard {
+  readonly connections = new Set<GuardedConnection>();
+  /** Monotonic ms, refreshed by every request and every sweep: phases are stamped with it. */
+  now: number;
+  readonly #accept: AcceptPlan;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #stats: SlotWriter;
+  readonly #listener: string;
+  readonly #listenerIndex: number;
+  readonly #perAddress = new Map<string, number>();
+  readonly #opened: Counter;
+  readonly #open: Gauge;
+  readonly #delay: Histogram;
+  readonly #distinct: { add(text: string): void };
+  readonly #refused: (reason: Reason) => Counter;
+  readonly #closed: (reason: Reason) => Counter;
+  readonly #lookEveryMs: number;
+  #fds = new Map<number, number>();
+  #fdsAt = -Infinity;
+  #nextId = 1;
+  #draining = false;
+
+  constructor(listener: string, accept: AcceptPlan, deps: { stats: SlotWriter; clock: Clock; log: Log }) {
+    this.#listener = listener;
+    this.#accept = accept;
+    this.#clock = deps.clock;
+    this.#log = deps.log;
+    this.#stats = deps.stats;
+    this.#listenerIndex = deps.stats.intern(listener);
+    this.now = deps.clock.now();
+    const labels = { listener };
+    this.#opened = deps.stats.counter("weir_connections_accepted_total", labels, "Connections accepted");
+    this.#open = deps.stats.gauge("weir_connections_open", labels, "Connections open");
+    this.#delay = deps.stats.histogram("weir_accept_delay_seconds", labels, {
+      unit: "ms",
+      help: "Time a connection waited in the kernel's accept queue",
+    });
+    this.#distinct = deps.stats.distinct("weir_clients_distinct", labels, "Distinct client addresses");
+    const byReason = (name: string, help: string) => {
+      const known = new Map<Reason, Counter>();
+      return (reason: Reason) => {
+        let counter = known.get(reason);
+        if (!counter) known.set(reason, counter = deps.stats.counter(name, { listener, reason }, help));
+        return counter;
+      };
+    };
+    this.#refused = byReason("weir_connections_refused_total", "Connections refused at accept, by reason");
+    this.#closed = byReason("weir_connections_closed_total", "Connections ended, by reason");
+    this.#lookEveryMs = Math.max(10, Math.min(accept.headers, accept.firstByte, accept.body) / 20);
+  }
+
+  /** How often {@link sweep} must be called, ms: a twentieth of the shortest limit, between 5 and 50. */
+  get periodMs(): number {
+    const { firstByte, headers, body, idle } = this.#accept;
+    return Math.min(50, Math.max(5, Math.min(firstByte, headers, body, idle) / 20));
+  }
+
+  /** Takes in a connection, or says why not (and counts it); the caller closes what is refused. */
+  admit(accepted: Accepted): GuardedConnection | Reason {
+    const { address } = accepted;
+    const now = this.now = this.#clock.now();
+    const refusal = this.#refusal(address);
+    if (refusal) {
+      this.#refused(refusal).add();
+      return refusal;
+    }
+    if (this.#accept.perAddress > 0) this.#perAddress.set(address, (this.#perAddress.get(address) ?? 0) + 1);
+    const info = accepted.fd >= 0 ? socketCalls()?.tcpInfo(accepted.fd) : undefined;
+    // A fresh socket's "last sent" is its birth, when the kernel completed the handshake; data would have moved it.
+    if (info) this.#delay.record(Math.min(info.sinceSentMs, 3_600_000));
+    const row = this.#stats.connections.open(this.#listenerIndex, address, accepted.tls, this.#clock.epoch());
+    const age = this.#accept.age;
+    const endOfLife = age > 0 ? now + jitter(this.#clock, age, 0.1) : Infinity;
+    const connection = new GuardedConnection(
+      this,
+      this.#nextId++,
+      accepted.stream,
+      { ...accepted, row },
+      now,
+      endOfLife,
+    );
+    connection.closing = this.#draining;
+    this.connections.add(connection);
+    this.#opened.add();
+    this.#open.set(this.connections.size);
+    if (address !== "") this.#distinct.add(address);
+    return connection;
+  }
+
+  #refusal(address: string): Reason | undefined {
+    if (this.connections.size >= this.#accept.connections) return "connections_full";
+    const limit = this.#accept.perAddress;
+    if (limit > 0 && (this.#perAddress.get(address) ?? 0) >= limit) return "address_full";
+    return undefined;
+  }
+
+  /** Accepts that failed (no descriptors left, …). */
+  get acceptErrors(): Counter {
+    return this.#stats.counter(
+      "weir_accept_errors_total",
+      { listener: this.#listener },
+      "Accepts that failed",
+    );
+  }
+
+  /** Counts the end of something that never became a connection here (a failed handshake). */
+  countClosed(reason: Reason): void {
+    this.#closed(reason).add();
+  }
+
+  /** Called by the connection when it is through. */
+  remove(connection: GuardedConnection, reason: Reason): void {
+    if (!this.connections.delete(connection)) return;
+    this.#stats.connections.close(connection.row);
+    this.#open.set(this.connections.size);
+    this.#closed(reason).add();
+    if (this.#accept.perAddress > 0) {
+      const left = (this.#perAddress.get(connection.address) ?? 1) - 1;
+      if (left <= 0) this.#perAddress.delete(connection.address);
+      else this.#perAddress.set(connection.address, left);
+    }
+  }
+
+  /** Ends what is over its limit. Call it every {@link periodMs}. */
+  sweep(): void {
+    const now = this.now = this.#clock.now();
+    for (const connection of this.connections) {
+      if (now >= connection.endOfLife && !connection.closing) {
+        connection.closing = true;
+        if (connection.phase === Phase.idle) {
+          this.#end(connection, "age_reached");
+          continue;
+        }
+      }
+      const reason = this.#overdue(connection, now);
+      if (reason) this.#end(connection, reason);
+    }
+  }
+
+  #overdue(connection: GuardedConnection, now: number): Reason | undefined {
+    const accept = this.#accept;
+    const forMs = now - connection.since;
+    switch (connection.phase) {
+      case Phase.first:
+        if (this.#moved(connection, now, 0)) {
+          this.#guess(connection, now);
+          return undefined;
+        }
+        return forMs >= accept.firstByte ? "first_byte_timeout" : undefined;
+      case Phase.head:
+        if (connection.guessed && this.#moved(connection, now, -1) && this.#flooding(connection)) {
+          return "protocol_error";
+        }
+        return forMs >= accept.headers ? "head_timeout" : undefined;
+      case Phase.body:
+        // The runtime does not say when a body is complete: only one that still trickles in is over its time.
+        if (this.#moved(connection, now, -1)) {
+          connection.seenBytes = this.received(connection);
+          connection.movedAt = now;
+        }
+        return forMs >= accept.body && now - connection.movedAt < accept.body / 5
+          ? "body_timeout"
+          : undefined;
+      case Phase.idle:
+        // Only after it was idle for a while: a busy connection is never looked at.
+        if (forMs > this.#lookEveryMs && this.#moved(connection, now, -1)) {
+          this.#guess(connection, now);
+          return undefined;
+        }
+        if (connection.closing && forMs >= lingerMs) return this.#draining ? "drain" : "age_reached";
+        if (forMs < accept.idle) return undefined;
+        return this.#stillReading(connection) ? undefined : "idle_timeout";
+      default:
+        return undefined;
+    }
+  }
+
+  /** Whether bytes arrived that belong to no complete message yet; `base` -1 takes the first look as the base. */
+  #moved(connection: GuardedConnection, now: number, base: number): boolean {
+    if (now < connection.nextLookAt) return false;
+    connection.nextLookAt = now + this.#lookEveryMs;
+    const received = this.received(connection);
+    if (received < 0) return false;
+    if (connection.seenBytes < 0) connection.seenBytes = base < 0 ? received : base;
+    return received > connection.seenBytes;
+  }
+
+  /** The protocol did not say so, but bytes came: a head has begun, about half a look ago. */
+  #guess(connection: GuardedConnection, now: number): void {
+    connection.phase = Phase.head;
+    connection.guessed = true;
+    connection.since = Math.max(connection.since, now - this.#lookEveryMs / 2);
+  }
+
+  #flooding(connection: GuardedConnection): boolean {
+    return this.received(connection) - connection.seenBytes > headCeiling;
+  }
+
+  /** A slow reader of a long answer is not idle: it counts as idle from its last acknowledged byte on. */
+  #stillReading(connection: GuardedConnection): boolean {
+    const info = socketCalls()?.tcpInfo(connection.fd);
+    if (!info || info.notSentBytes === 0 || info.bytesAcked === connection.seenBytes) return false;
+    connection.seenBytes = info.bytesAcked;
+    connection.since = this.now;
+    return true;
+  }
+
+  /** Bytes the kernel received on it so far; -1 where nobody knows. */
+  received(connection: GuardedConnection): number {
+    const node = connection.stream.node as { bytesRead?: number } | undefined;
+    if (node) return node.bytesRead ?? -1;
+    if (connection.fd < 0 && connection.tls) connection.fd = this.#findFd(connection.port);
+    return socketCalls()?.tcpInfo(connection.fd)?.bytesReceived ?? -1;
+  }
+
+  /** TLS connections do not tell their descriptor; those that stay long enough to be looked at are searched for. */
+  #findFd(port: number): number {
+    if (this.now - this.#fdsAt > 1000) {
+      this.#fds = socketCalls()?.connectedFds() ?? new Map();
+      this.#fdsAt = this.now;
+    }
+    return this.#fds.get(port) ?? -1;
+  }
+
+  #end(connection: GuardedConnection, reason: Reason): void {
+    this.#log.debug("connection ended", {
+      reason,
+      client: connection.address,
+      requests: connection.requests,
+    });
+    connection.kill(reason);
+  }
+
+  /** From now on every answer is the last one of its connection. */
+  beginDrain(): void {
+    this.#draining = true;
+    for (const connection of this.connections) connection.closing = true;
+  }
+
+  /** Asks the connections that are between two requests for at least `forMs` to end. */
+  finishIdle(forMs: number): void {
+    const now = this.now = this.#clock.now();
+    for (const connection of this.connections) {
+      const between = connection.phase === Phase.idle || connection.phase === Phase.first;
+      if (connection.phase === Phase.stream || (between && now - connection.since >= forMs)) {
+        connection.finish();
+      }
+    }
+  }
+
+  /** Ends everything that is left; returns how many. */
+  killAll(reason: Reason): number {
+    const left = this.connections.size;
+    for (const connection of [...this.connections]) {
+      connection.kill(reason);
+      connection.done(reason);
+    }
+    if (left > 0) this.#log.warn("connections cut", { listener: this.#listener, left });
+    return left;
+  }
+}

@@ -1,0 +1,147 @@
+/**
+ * The accept path over node sockets: for client certificates (mTLS), for connections that the supervisor hands over,
+ * and for runtimes without the native hook. Same contract, about half the speed.
+ */
+import net from "node:net";
+import tls from "node:tls";
+import { Buffer } from "node:buffer";
+import type { ByteStream } from "../protocol.ts";
+import type { Accepted } from "./guard.ts";
+import { socketCalls } from "./libc.ts";
+import { formatAddress, type Listening, type ListenOptions } from "./listening.ts";
+
+/** Binds `options.address` and accepts until closed; rejects with what binding fails with. */
+export async function listenNode(options: ListenOptions): Promise<Listening> {
+  let acceptedAt = -Infinity;
+  const take = (socket: net.Socket) => {
+    acceptedAt = performance.now();
+    adopt(socket, options);
+  };
+  const server = options.tls ? tlsServer(options, take) : net.createServer({ pauseOnConnect: true }, take);
+  const { address } = options;
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    const where = address.transport === "unix" ? { path: address.path } : {
+      host: address.hostname,
+      port: address.port,
+      backlog: options.backlog,
+      reusePort: options.reusePort,
+    };
+    server.listen(where as net.ListenOptions, () => {
+      server.off("error", reject);
+      server.on("error", (error) => options.onError(error, "accept"));
+      resolve();
+    });
+  });
+  const bound = server.address() as net.AddressInfo | string;
+  const port = typeof bound === "string" ? 0 : bound.port;
+  const fd = port > 0 ? socketCalls()?.listeningFd(port) ?? -1 : -1;
+  return {
+    address: typeof bound === "string" ? `unix:${bound}` : formatAddress(bound.address, bound.port),
+    port,
+    queued: () => socketCalls()?.tcpInfo(fd)?.unacked ?? -1,
+    steerAway: (self, size) => fd >= 0 && (socketCalls()?.steerAway(fd, self, size) ?? false),
+    unsteer: () => void (fd >= 0 && socketCalls()?.unsteer(fd)),
+    sinceAcceptMs: () => performance.now() - acceptedAt,
+    close: () => void server.close(),
+  };
+}
+
+function tlsServer(options: ListenOptions, take: (socket: net.Socket) => void): tls.Server {
+  const { cert, key, clientCa } = options.tls!;
+  const server = tls.createServer({
+    cert,
+    key,
+    ...(clientCa ? { ca: clientCa, requestCert: true, rejectUnauthorized: true } : {}),
+    ALPNProtocols: ["http/1.1"],
+  }, take);
+  server.on("tlsClientError", (error) => options.onError(error, "tls"));
+  return server;
+}
+
+/** Takes over a socket that was accepted elsewhere; with `tls` it speaks first. */
+export function adopt(socket: net.Socket, options: Pick<ListenOptions, "onAccept">): void {
+  const encrypted = socket instanceof tls.TLSSocket;
+  socket.setNoDelay(true);
+  const accepted: Accepted = {
+    stream: nodeStream(socket),
+    address: socket.remoteAddress ?? "",
+    port: socket.remotePort ?? 0,
+    client: encrypted ? subject(socket as tls.TLSSocket) : "",
+    tls: encrypted,
+    fd: -1,
+  };
+  options.onAccept(accepted);
+}
+
+function subject(socket: tls.TLSSocket): string {
+  if (!socket.authorized) return "";
+  const name = socket.getPeerCertificate()?.subject?.CN;
+  return Array.isArray(name) ? name[0] ?? "" : name ?? "";
+}
+
+/** A node socket as a {@link ByteStream}: reads are pulled, so that back-pressure reaches the peer. */
+export function nodeStream(socket: net.Socket): ByteStream {
+  let ended = false;
+  let failure: Error | undefined;
+  let wake: (() => void) | undefined;
+  let listening = false;
+  const signal = () => {
+    const resolve = wake;
+    wake = undefined;
+    resolve?.();
+  };
+  // Only once somebody reads: node's own HTTP server wants the socket untouched.
+  const listen = () => {
+    listening = true;
+    socket.on("readable", signal);
+    socket.on("end", () => {
+      ended = true;
+      signal();
+    });
+  };
+  const close = () => {
+    ended = true;
+    signal();
+  };
+  socket.on("close", close);
+  socket.on("error", (error) => {
+    failure = error;
+    signal();
+  });
+  return {
+    node: socket,
+    async read(into) {
+      if (!listening) listen();
+      for (;;) {
+        if (failure) throw failure;
+        const available = socket.readableLength;
+        if (available > 0) {
+          const chunk = socket.read(Math.min(available, into.length)) as Buffer | null;
+          if (chunk) {
+            into.set(chunk);
+            return chunk.length;
+          }
+        }
+        if (ended) return null;
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+          socket.read(0);
+        });
+      }
+    },
+    write(bytes) {
+      if (failure) return Promise.reject(failure);
+      return new Promise((resolve, reject) => {
+        const copy = Buffer.from(bytes);
+        socket.write(copy, (error) => error ? reject(error) : resolve(copy.length));
+      });
+    },
+    closeWrite() {
+      return new Promise((resolve) => socket.end(() => resolve()));
+    },
+    close() {
+      socket.destroy();
+    },
+  };
+}

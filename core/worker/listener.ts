@@ -1,0 +1,361 @@
+/**
+ * One listener in this worker: every message of every connection of it goes through {@link Listener.handle}, whatever
+ * the protocol. In request order: trace (text, row in the table of requests in flight), stats, access log, the filters
+ * (access, rate, admission), deadline, handler. What every request needs is written out here once; the rest are
+ * filters. The path of a handler that answers at once allocates one object, the call.
+ */
+import type { Clock } from "../clock.ts";
+import type { Log, PoolHandle, RequestInfo, UserStats } from "../context.ts";
+import { Refusal, ServiceError } from "../errors.ts";
+import type { Connection, ListenerHost } from "../protocol.ts";
+import { type Reason, reasonCodes, reasonIndex, reasons } from "../reasons.ts";
+import type { ServerFilter } from "../server_filter.ts";
+import type { Service } from "../service.ts";
+import type { Counter, Gauge, Histogram, SlotWriter } from "../stats/mod.ts";
+import { type CallHost, RequestCall } from "./call.ts";
+import { CallList } from "./call_list.ts";
+import type { Guard } from "./guard.ts";
+import type { GuardedConnection } from "./guarded_connection.ts";
+
+/** Takes one line per request; see core/log. */
+export interface AccessLines {
+  readonly enabled: boolean;
+  write(
+    startEpochMs: number,
+    text: string,
+    status: number,
+    reason: Reason,
+    address: string,
+    id: string,
+    queueMs: number,
+    handlerMs: number,
+    totalMs: number,
+    bytes: number,
+  ): void;
+}
+
+/** What a listener is built from. */
+export interface ListenerParts {
+  name: string;
+  // deno-lint-ignore no-explicit-any
+  plan: any;
+  directory: string;
+  log: Log;
+  access: AccessLines;
+  stats: SlotWriter;
+  userStats: UserStats;
+  config: Readonly<Record<string, unknown>>;
+  clock: Clock;
+  guard: Guard;
+  filters: readonly ServerFilter[];
+  pool(name: string, call: RequestCall): PoolHandle;
+  load(handler: { module: string; export: string }): Promise<unknown>;
+  onPool: ListenerHost<unknown, unknown, unknown>["onPool"];
+  nextRequestId(): string;
+}
+
+/** Handlers that hold their slot for this many deadlines lose it: the leak is counted and logged. */
+const leakFactor = 3;
+
+/** See the module's header. */
+// deno-lint-ignore no-explicit-any
+export class Listener implements ListenerHost<any, any, any>, CallHost {
+  readonly name: string;
+  // deno-lint-ignore no-explicit-any
+  readonly plan: any;
+  readonly directory: string;
+  readonly log: Log;
+  readonly userStats: UserStats;
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly guard: Guard;
+  readonly inflight: SlotWriter["inflight"];
+  readonly load: ListenerParts["load"];
+  readonly onPool: ListenerParts["onPool"];
+  readonly pool: ListenerParts["pool"];
+  readonly nextRequestId: () => string;
+  epochOffset: number;
+  identifyWith: ((message: unknown) => Partial<RequestInfo>) | undefined;
+  // deno-lint-ignore no-explicit-any
+  statusOf: ((answer: any) => number) | undefined;
+  // deno-lint-ignore no-explicit-any
+  bytesOf: ((answer: any) => number) | undefined;
+  readonly #parts: ListenerParts;
+  readonly #clock: Clock;
+  readonly #access: AccessLines;
+  readonly #filters: readonly ServerFilter[];
+  readonly #index: number;
+  readonly #deadlineMs: number;
+  /** Longest time a request may wait before its turn; what the loop itself owes is part of it. */
+  readonly #waitMs: number;
+  readonly #ended: Array<Counter | undefined> = new Array(reasonCodes.length);
+  readonly #statuses: Array<Counter | undefined> = new Array(6);
+  readonly #duration: Histogram;
+  readonly #inFlight: Gauge;
+  readonly #leaked: Counter;
+  /** Calls whose answer is awaited. */
+  readonly #waiting = new CallList();
+  /** Calls that were answered early (deadline) while their handler still runs. */
+  readonly #late = new CallList();
+  /** Handler time since the loop last turned: what has been ready all that while has waited as long. */
+  #busyMs = 0;
+
+  constructor(parts: ListenerParts) {
+    this.#parts = parts;
+    this.name = parts.name;
+    this.plan = parts.plan;
+    this.directory = parts.directory;
+    this.log = parts.log;
+    this.userStats = parts.userStats;
+    this.config = parts.config;
+    this.guard = parts.guard;
+    this.inflight = parts.stats.inflight;
+    this.load = parts.load;
+    this.onPool = parts.onPool;
+    this.pool = parts.pool;
+    this.nextRequestId = parts.nextRequestId;
+    this.#clock = parts.clock;
+    this.#access = parts.access;
+    this.#filters = parts.filters;
+    this.#index = parts.stats.intern(parts.name);
+    this.#deadlineMs = parts.plan.deadline > 0 ? parts.plan.deadline : Infinity;
+    this.#waitMs = parts.plan.admit?.wait > 0 ? parts.plan.admit.wait : Infinity;
+    this.epochOffset = parts.clock.epoch() - parts.clock.now();
+    const labels = { listener: parts.name };
+    this.#duration = parts.stats.histogram("weir_request_duration_seconds", labels, {
+      unit: "ms",
+      help: "Time from a complete request head to its answer",
+    });
+    this.#inFlight = parts.stats.gauge("weir_requests_in_flight", labels, "Requests that wait or run");
+    this.#leaked = parts.stats.counter(
+      "weir_slots_leaked_total",
+      labels,
+      "Requests that held their slot for three deadlines",
+    );
+    this.#counter("ok");
+  }
+
+  set identify(identify: ((message: unknown) => Partial<RequestInfo>) | undefined) {
+    this.identifyWith = identify;
+  }
+
+  get identify(): (message: unknown) => Partial<RequestInfo> {
+    return this.identifyWith ?? (() => ({}));
+  }
+
+  /** Requests that wait for an answer or whose handler still runs. */
+  get pending(): number {
+    return this.#waiting.size + this.#late.size;
+  }
+
+  handle<Message, Answer>(
+    connection: Connection,
+    message: Message,
+    text: string,
+    service: Service<Message, Answer>,
+  ): Answer | Refusal | Promise<Answer | Refusal> {
+    const now = this.guard.now = this.#clock.now();
+    const owner = connection as GuardedConnection;
+    const row = this.inflight.begin(this.#index, owner.row, now + this.epochOffset, text);
+    const call = new RequestCall(this, owner, message, text, now, now + this.#deadlineMs, row);
+    owner.requests++;
+    this.#parts.stats.connections.request(owner.row, now + this.epochOffset);
+    // The loop has not turned for longer than anybody may wait: this request was ready and waited all that time.
+    if (this.#busyMs > this.#waitMs) {
+      return this.#refuseCall(call, new Refusal("queue_timeout", this.#waitMs));
+    }
+    const filters = this.#filters;
+    for (let i = 0; i < filters.length; i++) {
+      const verdict = filters[i]!.before(call);
+      if (verdict === undefined) call.passed = i + 1;
+      else if (verdict instanceof Refusal) return this.#refuseCall(call, verdict);
+      else return this.#await(call, this.#resume(call, verdict, i, message, service));
+    }
+    return this.#run(call, message, service);
+  }
+
+  async #resume<Message, Answer>(
+    call: RequestCall,
+    verdict: Promise<undefined | Refusal>,
+    at: number,
+    message: Message,
+    service: Service<Message, Answer>,
+  ): Promise<Answer | Refusal> {
+    for (let i = at;;) {
+      const refusal = await verdict;
+      if (refusal) return refusal;
+      call.passed = ++i;
+      if (call.ended) return new Refusal("deadline");
+      for (; i < this.#filters.length; i++) {
+        const next = this.#filters[i]!.before(call);
+        if (next === undefined) call.passed = i + 1;
+        else if (next instanceof Refusal) return next;
+        else {
+          verdict = next;
+          break;
+        }
+      }
+      if (i >= this.#filters.length) break;
+    }
+    call.handlerAt = this.#clock.now();
+    return await service(message, call);
+  }
+
+  #run<Message, Answer>(
+    call: RequestCall,
+    message: Message,
+    service: Service<Message, Answer>,
+  ): Answer | Refusal | Promise<Answer | Refusal> {
+    call.handlerAt = call.startedAt;
+    let answer: Answer | Promise<Answer>;
+    try {
+      answer = service(message, call);
+    } catch (error) {
+      return this.#end(call, this.#failure(call, error)) as Refusal;
+    }
+    if (answer instanceof Promise) return this.#await(call, answer);
+    return this.#end(call, answer) as Answer;
+  }
+
+  /** Waits for `work` no longer than the deadline; what comes later is only cleaned up after. */
+  #await<Answer>(call: RequestCall, work: Promise<Answer | Refusal>): Promise<Answer | Refusal> {
+    this.#waiting.push(call);
+    this.#inFlight.set(this.pending);
+    return new Promise((resolve) => {
+      call.answer = resolve as (value: unknown) => void;
+      work.then(
+        (answer) => this.#settle(call, answer),
+        (error) => this.#settle(call, call.ended ? undefined : this.#failure(call, error)),
+      );
+    });
+  }
+
+  #settle(call: RequestCall, answer: unknown): void {
+    if (call.ended) {
+      this.#late.remove(call);
+      this.#finish(call, "deadline");
+      return;
+    }
+    this.#waiting.remove(call);
+    this.#inFlight.set(this.pending);
+    const resolve = call.answer!;
+    resolve(this.#end(call, answer));
+  }
+
+  #refuseCall(call: RequestCall, refusal: Refusal): Refusal {
+    return this.#end(call, refusal) as Refusal;
+  }
+
+  /** The one end of every call that ends with its answer: statistics, access line, slot given back. */
+  #end(call: RequestCall, answer: unknown): unknown {
+    const now = this.guard.now = this.#clock.now();
+    const reason: Reason = answer instanceof Refusal
+      ? answer.reason
+      : call.connection.gone
+      ? "client_left"
+      : "ok";
+    this.#report(call, reason, answer, now);
+    this.#finish(call, reason, now);
+    return answer;
+  }
+
+  #report(call: RequestCall, reason: Reason, answer: unknown, now: number): void {
+    call.ended = true;
+    const totalMs = now - call.startedAt;
+    (this.#ended[reasonIndex[reason]] ?? this.#counter(reason)).add();
+    this.#duration.record(totalMs);
+    const refused = answer instanceof Refusal;
+    const status = refused ? answer.status : this.statusOf ? this.statusOf(answer) : 0;
+    if (status > 0) {
+      const group = (status / 100) | 0;
+      (this.#statuses[group] ?? this.#statusCounter(group)).add();
+    }
+    if (!this.#access.enabled) return;
+    const handlerMs = call.handlerAt === 0 ? 0 : now - call.handlerAt;
+    this.#access.write(
+      call.startedAt + this.epochOffset,
+      call.text,
+      status,
+      reason,
+      call.connection.address,
+      call.knownId,
+      call.queuedMs,
+      handlerMs,
+      totalMs,
+      refused || !this.bytesOf ? -1 : this.bytesOf(answer),
+    );
+  }
+
+  /** Gives back what the call held; its work is over. */
+  #finish(call: RequestCall, reason: Reason, now = this.#clock.now()): void {
+    const handlerMs = call.handlerAt === 0 ? 0 : now - call.handlerAt;
+    // Only work that kept the loop: what was awaited left it free.
+    if (call.answer === undefined) this.#busyMs += now - call.startedAt;
+    for (let i = call.passed - 1; i >= 0; i--) this.#filters[i]!.after?.(call, reason, handlerMs);
+    call.passed = 0;
+    this.inflight.end(call.row);
+    call.row = -1;
+    call.release();
+  }
+
+  #failure(call: RequestCall, error: unknown): Refusal {
+    if (error instanceof Refusal) return error;
+    if (error instanceof ServiceError) {
+      if (error.source === "internal") this.log.error(error.message, { error, request: call.text });
+      return new Refusal(error.reason);
+    }
+    if (call.connection.gone) return new Refusal("client_left");
+    this.log.error("handler failed", { error, request: call.text, id: call.knownId });
+    return new Refusal("handler_error");
+  }
+
+  refuse(connection: Connection, reason: Reason, text: string): void {
+    const now = this.#clock.now();
+    this.#counter(reason).add();
+    if (!this.#access.enabled) return;
+    const { status } = reasons[reason];
+    this.#access.write(now + this.epochOffset, text, status, reason, connection.address, "", 0, 0, 0, -1);
+  }
+
+  /** The loop has turned; what is past its deadline is answered, what leaks is taken back. */
+  tick(): void {
+    this.#busyMs = 0;
+    const now = this.#clock.now();
+    this.epochOffset = this.#clock.epoch() - now;
+    for (let call = this.#waiting.head; call && call.deadlineAt <= now; call = this.#waiting.head) {
+      this.#waiting.remove(call);
+      this.#late.push(call);
+      const refusal = new Refusal("deadline");
+      this.#report(call, "deadline", refusal, now);
+      call.release("deadline");
+      call.answer!(refusal);
+    }
+    if (this.#deadlineMs === Infinity) return;
+    const leakMs = leakFactor * this.#deadlineMs;
+    for (let call = this.#late.head; call && now - call.startedAt >= leakMs; call = this.#late.head) {
+      this.#late.remove(call);
+      this.#leaked.add();
+      this.log.error("handler holds its slot beyond three deadlines; the slot is taken back", {
+        request: call.text,
+        forMs: Math.round(now - call.startedAt),
+      });
+      this.#finish(call, "slot_leaked", now);
+    }
+    this.#inFlight.set(this.pending);
+  }
+
+  #counter(reason: Reason): Counter {
+    return this.#ended[reasonIndex[reason]] ??= this.#parts.stats.counter(
+      "weir_requests_total",
+      { listener: this.name, reason },
+      "Requests by how they ended",
+    );
+  }
+
+  #statusCounter(group: number): Counter {
+    return this.#statuses[group] ??= this.#parts.stats.counter(
+      "weir_responses_total",
+      { listener: this.name, status: `${group}xx` },
+      "Answers by class of status",
+    );
+  }
+}

@@ -1,0 +1,389 @@
+/**
+ * The I/O kernel: the one place where a Plan becomes objects. Everything made here belongs to the worker's scope, and
+ * closing the scope frees it, also when building stopped half-way. Listeners are bound last, when handlers are loaded
+ * and pools are warm, so that whoever can connect is served.
+ */
+import type { Clock } from "../clock.ts";
+import { systemClock } from "../clock.ts";
+import type { Context, Log } from "../context.ts";
+import type { Logging } from "../log/mod.ts";
+import type { FramesListenerPlan, HttpListenerPlan, Plan, ThriftListenerPlan } from "../manifest/plan.ts";
+import type { Pool } from "../pool/mod.ts";
+import type { Protocol, ProtocolServer } from "../protocol.ts";
+import type { Reason } from "../reasons.ts";
+import { Scope } from "../scope.ts";
+import { isHandedOver } from "../supervisor/handed_over.ts";
+import type { ServerFilterKind } from "../server_filter.ts";
+import type { SlotWriter, StatsMemory } from "../stats/mod.ts";
+import { type Accepted, Guard } from "./guard.ts";
+import { GuardedConnection } from "./guarded_connection.ts";
+import { HandlerModules } from "./handler_modules.ts";
+import { adopt, listenNode } from "./listen_node.ts";
+import { listenNative } from "./listen_native.ts";
+import { Listener } from "./listener.ts";
+import type { Listening, ListenOptions } from "./listening.ts";
+import { userStats } from "./user_stats.ts";
+
+/** What a worker is made from. */
+export interface WorkerInit {
+  plan: Plan;
+  /** Stable id, 1… */
+  id: number;
+  /** Its slot in the statistics memory. */
+  slot: number;
+  generation: number;
+  memory: StatsMemory;
+  logging: Logging;
+  // deno-lint-ignore no-explicit-any
+  protocols: readonly Protocol<any, any, any>[];
+  filters: readonly ServerFilterKind[];
+  clock?: Clock;
+  /** No supervisor accepts for it: it binds every address itself. */
+  alone?: boolean;
+}
+
+/** A worker that serves. */
+export interface Worker {
+  /** Where each listener listens, in the order of the plan; "" where the supervisor accepts. */
+  readonly addresses: Record<string, string[]>;
+  readonly stats: SlotWriter;
+  /** Takes over a node socket that the supervisor accepted for `listener`. */
+  adopt(listener: string, socket: unknown): void;
+  steerAway(self: number, size: number): void;
+  unsteer(): void;
+  /** Stops as core/control's Drain says; resolves with the number of connections that had to be cut. */
+  drain(
+    options: { keepAcceptingMs: number; drainMs: number; steer: { self: number; size: number } | null },
+  ): Promise<number>;
+  /** Frees everything at once. */
+  close(): Promise<void>;
+}
+
+/** A connection that waits this long between requests during a drain is asked to end. */
+const idleGraceMs = 250;
+/** Longest handshake that a steered listener still waits for. */
+const steerSettleMs = 50;
+
+interface Served {
+  name: string;
+  plan: HttpListenerPlan | FramesListenerPlan | ThriftListenerPlan;
+  guard: Guard;
+  listener: Listener;
+  server: ProtocolServer;
+  // deno-lint-ignore no-explicit-any
+  protocol: Protocol<any, any, any>;
+  listenings: Listening[];
+  /** In the order of the plan; empty text for an address that the supervisor accepts on. */
+  addresses: string[];
+  accept: ListenOptions["onAccept"];
+}
+
+/** Builds and starts a worker. Rejects, with everything freed, when any part cannot be made. */
+export async function startWorker(init: WorkerInit): Promise<Worker> {
+  const scope = new Scope("worker");
+  try {
+    return await build(init, scope);
+  } catch (error) {
+    await scope.close().catch(() => {});
+    throw error;
+  }
+}
+
+async function build(init: WorkerInit, scope: Scope): Promise<Worker> {
+  const { plan, logging } = init;
+  const clock = init.clock ?? systemClock;
+  const stats = init.memory.slot(init.slot).writer({
+    role: "worker",
+    id: init.id,
+    generation: init.generation,
+  });
+  scope.defer(() => stats.close());
+  const log = logging.logger("worker");
+  const user = userStats(stats);
+  const config = freePart(plan);
+  const stopping = new AbortController();
+  scope.defer(() => stopping.abort());
+  const pools = await startPools(init, stats, scope, clock, config);
+  const nextRequestId = requestIds(init.id, clock);
+  const startContext: Context = {
+    signal: stopping.signal,
+    deadline: Infinity,
+    request: { id: "", rpcId: "", client: "", address: "", meta: {} },
+    log,
+    stats: user,
+    config,
+    pool: (name) => poolOf(pools, name).handle(),
+    mark: (text) => stats.mark(text),
+  };
+  const handlers = new HandlerModules(startContext, scope);
+
+  const served: Served[] = [];
+  for (const [name, listenerPlan] of Object.entries(plan.listeners)) {
+    served.push(await makeListener(name, listenerPlan as Served["plan"]));
+  }
+  await Promise.all([...pools.values()].map((pool) => pool.ready));
+  for (const one of served) await bind(one, init.alone ?? false, log, scope);
+  beat(served, stats, scope, clock);
+  stats.state("ready");
+
+  async function makeListener(name: string, listenerPlan: Served["plan"]): Promise<Served> {
+    const protocol = init.protocols.find((one) => one.name === listenerPlan.protocol);
+    if (!protocol) {
+      throw new TypeError(`Cannot serve listeners.${name}: no protocol ${listenerPlan.protocol}`);
+    }
+    const listenerScope = scope.child(name);
+    const listenerLog = logging.logger(`listeners.${name}`);
+    const guard = new Guard(name, listenerPlan.accept, { stats, clock, log: listenerLog });
+    const filters = init.filters.flatMap((kind) =>
+      kind.make({ listener: name, plan: listenerPlan, stats, log: listenerLog, clock }, listenerScope) ?? []
+    );
+    const listener = new Listener({
+      name,
+      plan: listenerPlan,
+      directory: plan.directory,
+      log: listenerLog,
+      access: logging.access(name),
+      stats,
+      userStats: user,
+      config,
+      clock,
+      guard,
+      filters,
+      nextRequestId,
+      load: (handler) => handlers.load(handler),
+      pool: (poolName, call) => poolOf(pools, poolName).handle(call),
+      onPool: (poolName, adapter, handler) => {
+        const pool = poolOf(pools, poolName);
+        return (payload, signal, deadline) => pool.dispatch(adapter, handler, payload, signal, deadline);
+      },
+    });
+    const server = await protocol.make(listener, listenerScope);
+    const refuse = refuser(server);
+    const accept = (accepted: Accepted) => {
+      const connection = guard.admit(accepted);
+      if (!(connection instanceof GuardedConnection)) return refuse(accepted, connection);
+      const native = accepted.stream.native;
+      if (accepted.tls && native) handshake(native as Deno.TlsConn, connection, server);
+      else server.serve(connection);
+    };
+    return {
+      name,
+      plan: listenerPlan,
+      guard,
+      listener,
+      server,
+      protocol,
+      listenings: [],
+      addresses: [],
+      accept,
+    };
+  }
+
+  return {
+    stats,
+    addresses: Object.fromEntries(served.map((one) => [one.name, one.addresses])),
+    adopt(name, socket) {
+      const one = served.find((it) => it.name === name);
+      if (!one) return void (socket as { destroy(): void }).destroy();
+      // deno-lint-ignore no-explicit-any
+      adopt(socket as any, { onAccept: one.accept });
+    },
+    steerAway: (self, size) =>
+      served.forEach((one) => one.listenings.forEach((it) => it.steerAway(self, size))),
+    unsteer: () => served.forEach((one) => one.listenings.forEach((it) => it.unsteer())),
+    async drain(options) {
+      stats.state("draining");
+      if (options.keepAcceptingMs > 0) await pause(options.keepAcceptingMs);
+      const left = await drain(served, options, log);
+      await scope.close();
+      return left;
+    },
+    close: () => scope.close(),
+  };
+}
+
+/** `x-config` of the manifest: the free part that handlers read as `ctx.config`. */
+function freePart(plan: Plan): Readonly<Record<string, unknown>> {
+  const free = (plan as unknown as Record<string, unknown>)["x-config"];
+  return Object.freeze(typeof free === "object" && free !== null ? free as Record<string, unknown> : {});
+}
+
+async function startPools(
+  init: WorkerInit,
+  stats: SlotWriter,
+  scope: Scope,
+  clock: Clock,
+  config: Readonly<Record<string, unknown>>,
+): Promise<Map<string, Pool>> {
+  const pools = new Map<string, Pool>();
+  const declared = Object.entries(init.plan.pools);
+  if (declared.length === 0) return pools;
+  // Loaded only where there are pools: threads cost time at start.
+  const { createPool } = await import("../pool/mod.ts");
+  for (const [name, plan] of declared) {
+    const log: Log = init.logging.logger(`pools.${name}`);
+    const directory = init.plan.directory;
+    pools.set(name, createPool(name, plan, { directory, log, stats, scope, clock, config, pools }));
+  }
+  return pools;
+}
+
+function poolOf(pools: Map<string, Pool>, name: string): Pool {
+  const pool = pools.get(name);
+  if (!pool) {
+    throw new TypeError(
+      `There is no pool "${name}"; declared are: ${[...pools.keys()].join(", ") || "none"}`,
+    );
+  }
+  return pool;
+}
+
+/** Ids like `1-k3f9a2-42`: worker, start, running number. */
+function requestIds(worker: number, clock: Clock): () => string {
+  const prefix = `${worker}-${Math.floor(clock.epoch()).toString(36)}-`;
+  let count = 0;
+  return () => prefix + (++count).toString(36);
+}
+
+function refuser(server: ProtocolServer): (accepted: Accepted, reason: Reason) => void {
+  return (accepted, reason) => {
+    const bytes = accepted.tls ? undefined : server.farewell?.(reason);
+    const close = () => {
+      try {
+        accepted.stream.close();
+      } catch {
+        // Gone already.
+      }
+    };
+    if (bytes) accepted.stream.write(bytes).then(close, close);
+    else close();
+  };
+}
+
+async function handshake(
+  conn: Deno.TlsConn,
+  connection: GuardedConnection,
+  server: ProtocolServer,
+): Promise<void> {
+  try {
+    connection.alpn = (await conn.handshake()).alpnProtocol ?? "";
+  } catch {
+    return connection.done("tls_failed");
+  }
+  if (!connection.gone) server.serve(connection);
+}
+
+async function bind(one: Served, alone: boolean, log: Log, scope: Scope): Promise<void> {
+  const { plan, guard } = one;
+  const tls = readTls(plan);
+  const errors = guard.acceptErrors;
+  for (const address of plan.listen) {
+    const handedOver = isHandedOver(plan.accept.mode, address);
+    if (handedOver && !alone) {
+      one.addresses.push("");
+      continue;
+    }
+    const options: ListenOptions = {
+      address,
+      backlog: plan.accept.backlog,
+      reusePort: address.transport === "tcp" && Deno.build.os === "linux",
+      ...(tls ? { tls } : {}),
+      alpn: one.protocol.alpn,
+      onAccept: one.accept,
+      onError: (error, kind) => {
+        if (kind === "tls") return guard.countClosed("tls_failed");
+        errors.add();
+        log.warn("accept failed", { listener: one.name, error });
+      },
+    };
+    const native = one.protocol.native !== false && !tls?.clientCa && plan.accept.mode !== "handOff";
+    const listening = native ? listenNative(options) : await listenNode(options);
+    scope.defer(() => listening.close());
+    one.listenings.push(listening);
+    one.addresses.push(listening.address);
+  }
+}
+
+function readTls(plan: Served["plan"]): ListenOptions["tls"] {
+  if (!plan.tls) return undefined;
+  const { cert, key, clientCa } = plan.tls;
+  return {
+    cert: Deno.readTextFileSync(cert),
+    key: Deno.readTextFileSync(key),
+    ...(clientCa ? { clientCa: Deno.readTextFileSync(clientCa) } : {}),
+  };
+}
+
+/** Sweeps, ticks and the heartbeat: the worker's only timers. */
+function beat(served: Served[], stats: SlotWriter, scope: Scope, clock: Clock): void {
+  const periodMs = Math.min(
+    50,
+    ...served.map((one) => one.guard.periodMs),
+    ...served.map((one) => one.plan.deadline > 0 ? Math.max(5, one.plan.deadline / 20) : 50),
+  );
+  const delay = stats.histogram("weir_loop_delay_seconds", {}, {
+    unit: "ms",
+    help: "How late the worker's timer came",
+  });
+  const heap = stats.gauge("weir_heap_bytes", {}, "JavaScript heap in use");
+  const rss = stats.gauge("weir_rss_bytes", {}, "Resident set size");
+  const queued = served.map((one) =>
+    stats.gauge("weir_accept_queue_depth", { listener: one.name }, "Connections that wait to be accepted")
+  );
+  let last = clock.now();
+  let slowAt = -Infinity;
+  scope.defer(clock.every(periodMs, () => {
+    const now = clock.now();
+    const lateMs = Math.max(0, now - last - periodMs);
+    last = now;
+    delay.record(lateMs);
+    stats.beat(lateMs, clock.epoch());
+    for (const one of served) {
+      one.listener.tick();
+      one.guard.sweep();
+    }
+    if (now - slowAt < 1000) return;
+    slowAt = now;
+    const memory = Deno.memoryUsage();
+    heap.set(memory.heapUsed);
+    rss.set(memory.rss);
+    served.forEach((one, i) =>
+      queued[i]!.set(one.listenings.reduce((sum, it) => sum + Math.max(0, it.queued()), 0))
+    );
+  }));
+}
+
+async function drain(
+  served: Served[],
+  options: { drainMs: number; steer: { self: number; size: number } | null },
+  log: Log,
+): Promise<number> {
+  const end = performance.now() + options.drainMs;
+  for (const one of served) one.guard.beginDrain();
+  const { steer } = options;
+  const listenings = served.flatMap((one) => one.listenings);
+  const steered = steer !== null && steer.size > 1 &&
+    listenings.map((it) => it.steerAway(steer.self, steer.size)).some(Boolean);
+  // What the kernel has queued, or is still shaking hands with, is ours: accept it before the socket goes.
+  const settled = performance.now() + (steered ? steerSettleMs : 0);
+  const limit = Math.min(end, performance.now() + 1000);
+  while (performance.now() < limit) {
+    const quiet = listenings.every((it) => it.sinceAcceptMs() > 20 && it.queued() <= 0);
+    if (performance.now() >= settled && quiet) break;
+    await pause(5);
+  }
+  for (const listening of listenings) listening.close();
+  const open = () => served.reduce((sum, one) => sum + one.guard.connections.size + one.listener.pending, 0);
+  while (open() > 0 && performance.now() < end) {
+    for (const one of served) one.guard.finishIdle(idleGraceMs);
+    await pause(5);
+  }
+  let left = 0;
+  for (const one of served) left += one.guard.killAll("drain");
+  log.info("drained", { left, steered });
+  return left;
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,51 @@
+/** HTTP/1.1, HTTP/2 and WebSocket as a protocol of core/protocol.ts. */
+import { Refusal } from "../../core/errors.ts";
+import type { RequestInfo } from "../../core/context.ts";
+import type { HttpListenerPlan } from "../../core/manifest/plan.ts";
+import type { Protocol } from "../../core/protocol.ts";
+import { NativeConnection } from "./native_connection.ts";
+import { hasNativeServer, instantLength, instantStatus } from "./native_server.ts";
+import { nodeServer } from "./node_connection.ts";
+import { farewell } from "./refusal_response.ts";
+import { listenerService } from "./services.ts";
+import { watchUpgrades } from "./websockets.ts";
+
+/** See core/protocol.ts. */
+export const http = {
+  kind: "protocol",
+  name: "http",
+  alpn: ["h2", "http/1.1"],
+  native: hasNativeServer,
+  async make(host, scope) {
+    if (!hasNativeServer) {
+      host.log.warn(
+        "this runtime lacks the native HTTP hook: HTTP/1.1 over node sockets, no HTTP/2, no WebSocket",
+      );
+    }
+    watchUpgrades();
+    host.identify = identify;
+    host.statusOf = (answer) => answer instanceof Response ? instantStatus(answer) || answer.status : 500;
+    host.bytesOf = (answer) => answer instanceof Response ? instantLength(answer) : -1;
+    const service = await listenerService(host);
+    const node = nodeServer(host, service, scope);
+    return {
+      serve(connection) {
+        if (connection.stream.native) new NativeConnection(connection, host, service);
+        else node(connection);
+      },
+      farewell,
+    };
+  },
+} as const satisfies Protocol<HttpListenerPlan, Request, Response | Refusal>;
+
+/** Headers that name the caller and its request. Too long or unprintable ids are not taken over. */
+function identify(request: Request): Partial<RequestInfo> {
+  const { headers } = request;
+  const id = headers.get("x-request-id") ?? headers.get("traceparent")?.split("-")[1];
+  const client = headers.get("x-client-name");
+  return { ...(isPlain(id) ? { id } : {}), ...(isPlain(client) ? { client } : {}) };
+}
+
+function isPlain(text: string | null | undefined): text is string {
+  return typeof text === "string" && /^[\x21-\x7e]{1,128}$/.test(text);
+}

@@ -1,0 +1,214 @@
+/**
+ * One connection served by the runtime's own HTTP server, under the guard's limits. Between the runtime and the
+ * listener's stack: sizes are checked, the phase is kept, answers get `connection: close` when they are the last, and
+ * a peer that pipelines without end takes turns with the others.
+ */
+import { Refusal } from "../../core/errors.ts";
+import type { HttpListenerPlan } from "../../core/manifest/plan.ts";
+import { type Connection, type ListenerHost, Phase } from "../../core/protocol.ts";
+import type { Reason } from "../../core/reasons.ts";
+import { instantStatus, type NativeServing, serveNative } from "./native_server.ts";
+import { refusalResponse } from "./refusal_response.ts";
+import { type BodyDeclaration, declaredBody, headBytes, withBoundedBody } from "./request_limits.ts";
+import type { HttpService } from "./routes.ts";
+import { takeUpgrade } from "./websockets.ts";
+
+/** The host of an HTTP listener. */
+export type HttpHost = ListenerHost<HttpListenerPlan, Request, Response | Refusal>;
+
+/** More answers than this within {@link burstMs} and the connection waits a turn of the loop for each further one. */
+const burstAnswers = 32;
+const burstMs = 1;
+/** The head is measured on the first request of a connection and on every request at this distance. */
+const measureEvery = 32;
+/** A body that no handler read is worth draining up to here; beyond it the connection ends with the answer. */
+const drainBytes = 64 * 1024;
+/** How long a peer that still sends gets to read its answer before the connection is cut. */
+const cutAfterMs = 250;
+
+interface Info {
+  readonly completed: Promise<void>;
+}
+
+const nothing = () => {};
+
+/** See the module's header. */
+export class NativeConnection {
+  readonly #connection: Connection;
+  readonly #host: HttpHost;
+  readonly #service: HttpService;
+  readonly #serving: NativeServing;
+  readonly #http2: boolean;
+  #endReason: Reason | undefined;
+  #finishing = false;
+  #active = 0;
+  #burstAt = 0;
+  #burst = 0;
+  /** Requests on this connection tend to have large heads: each is measured. */
+  #heavy = false;
+  #socket: WebSocket | undefined;
+
+  constructor(connection: Connection, host: HttpHost, service: HttpService) {
+    this.#connection = connection;
+    this.#host = host;
+    this.#service = service;
+    this.#http2 = connection.alpn === "h2";
+    this.#serving = serveNative(
+      connection.stream.native!,
+      (request, info) => this.#serve(request, info),
+      () => refusalResponse(new Refusal("handler_error"), true),
+    );
+    connection.kill = (reason) => {
+      this.#endReason ??= reason;
+      this.#serving.kill();
+    };
+    connection.finish = () => this.#finish();
+    this.#serving.finished.then(
+      () => this.#over("client_closed"),
+      () => this.#over("client_reset"),
+    );
+  }
+
+  #over(reason: Reason): void {
+    if (this.#socket && this.#socket.readyState < WebSocket.CLOSED) return;
+    this.#connection.done(this.#endReason ?? reason);
+  }
+
+  #finish(): void {
+    if (this.#socket) return this.#socket.close(1001, "the service is stopping");
+    if (this.#finishing) return;
+    this.#finishing = true;
+    this.#endReason ??= "drain";
+    this.#serving.shutdown().catch(nothing);
+  }
+
+  #serve(request: Request, info: Info): Response | Promise<Response> {
+    const connection = this.#connection;
+    const { url, method } = request;
+    const target = url.slice(url.indexOf("/", 8));
+    const text = `${method} ${target}`;
+    let refused = this.#checkHead(request, target.length);
+    let body: BodyDeclaration | undefined;
+    let message = request;
+    if (!refused && method !== "GET" && method !== "HEAD") {
+      const declared = declaredBody(request, this.#host.plan.limits.body);
+      if (typeof declared === "string") refused = declared;
+      else if (declared) {
+        body = declared;
+        if (body.bytes < 0) message = withBoundedBody(request, this.#host.plan.limits);
+      }
+    }
+    if (refused) {
+      this.#host.refuse(connection, refused, text);
+      return this.#last(refusalResponse(new Refusal(refused), true), info);
+    }
+    if (++this.#active === 1) connection.enter(body ? Phase.body : Phase.serving);
+    const answer = this.#host.handle(connection, message, text, this.#service);
+    if (answer instanceof Promise) {
+      return answer.then((value) => this.#answer(request, message, info, body, value));
+    }
+    return this.#answer(request, message, info, body, answer);
+  }
+
+  #checkHead(request: Request, targetLength: number): Reason | undefined {
+    const { limits } = this.#host.plan;
+    if (targetLength > limits.url) return "url_too_long";
+    const count = this.#connection.requests;
+    if (!this.#heavy && count % measureEvery !== 0) return undefined;
+    const bytes = headBytes(request);
+    this.#heavy = bytes > limits.headers / 4;
+    return bytes > limits.headers ? "head_too_large" : undefined;
+  }
+
+  #answer(
+    request: Request,
+    message: Request,
+    info: Info,
+    body: BodyDeclaration | undefined,
+    answer: Response | Refusal,
+  ): Response | Promise<Response> {
+    const connection = this.#connection;
+    const unread = body !== undefined && !request.bodyUsed && !message.bodyUsed &&
+      (body.bytes < 0 || body.bytes > drainBytes);
+    if (unread) connection.closing = true;
+    let response = answer instanceof Refusal ? refusalResponse(answer, false) : answer;
+    if (!(response instanceof Response)) {
+      this.#host.log.error("handler answered with something that is no Response", { type: typeof response });
+      response = refusalResponse(new Refusal("handler_error"), false);
+    }
+    if (instantStatus(response) === 0) return this.#watch(request, response, info, unread);
+    this.#between();
+    if (connection.closing) return unread ? this.#last(response, info) : this.#close(response);
+    return this.#turn(response);
+  }
+
+  /** An answer that is not over when the handler returns: a stream, a WebSocket, or one with headers of its own. */
+  #watch(request: Request, response: Response, info: Info, unread: boolean): Response | Promise<Response> {
+    const connection = this.#connection;
+    if (response.status === 101) {
+      this.#upgraded(request);
+      return response;
+    }
+    if (response.headers.get("connection")?.toLowerCase() === "close") connection.closing = true;
+    if (this.#active === 1) connection.enter(Phase.stream);
+    const over = () => this.#between();
+    info.completed.then(over, over);
+    if (unread) return this.#last(response, info);
+    return connection.closing ? this.#close(response) : this.#turn(response);
+  }
+
+  #between(): void {
+    if (--this.#active === 0) this.#connection.enter(Phase.idle);
+  }
+
+  #upgraded(request: Request): void {
+    this.#connection.enter(Phase.stream);
+    const socket = this.#socket = takeUpgrade(request);
+    socket?.addEventListener("close", () => {
+      this.#socket = undefined;
+      this.#connection.done(this.#endReason ?? "client_closed");
+    });
+  }
+
+  /** The last answer of this connection: the peer is told, and closes. */
+  #close(response: Response): Response {
+    if (this.#http2) {
+      // HTTP/2 has GOAWAY instead of the header; it goes out while this answer is on its way.
+      queueMicrotask(() => this.#finish());
+      return response;
+    }
+    return withClose(response);
+  }
+
+  /** The last answer, to a peer that may still be sending: it gets a moment to read it, then the connection is cut. */
+  #last(response: Response, info: Info): Response {
+    this.#connection.closing = true;
+    const cut = () => void setTimeout(() => this.#connection.kill("body_too_large"), cutAfterMs);
+    info.completed.then(cut, cut);
+    return this.#http2 ? response : withClose(response);
+  }
+
+  /** Who gets many answers within a moment lets the others go first. */
+  #turn(response: Response): Response | Promise<Response> {
+    const now = performance.now();
+    if (now - this.#burstAt > burstMs) {
+      this.#burstAt = now;
+      this.#burst = 1;
+      return response;
+    }
+    if (++this.#burst <= burstAnswers) return response;
+    return new Promise((resolve) => setImmediate(() => resolve(response)));
+  }
+}
+
+function withClose(response: Response): Response {
+  try {
+    response.headers.set("connection", "close");
+    return response;
+  } catch {
+    // Immutable, as answers of fetch() are.
+    const headers = new Headers(response.headers);
+    headers.set("connection", "close");
+    return new Response(response.body, { status: response.status, statusText: response.statusText, headers });
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * The one place where Weir touches the runtime's internal HTTP hook: serving HTTP/1.1 and HTTP/2 on a connection that
+ * somebody else accepted, at the full speed of `Deno.serve`. Tested for at start; where it is missing the node server
+ * (node_connection.ts) stands in.
+ *
+ * Its four hazards, each closed here or in native_connection.ts: `shutdown()` leaves a connection that nothing can
+ * force any more, so limits use the kill switch and only drains use shutdown; the kill switch throws when the
+ * connection is gone; `finished` rejects when the peer resets; and in-flight work is only visible in the handler.
+ */
+
+/** What the hook calls for each request. `completed` settles when the answer is out. */
+export type NativeHandler = (
+  request: Request,
+  info: { readonly completed: Promise<void> },
+) => Response | Promise<Response>;
+
+/** A connection being served. */
+export interface NativeServing {
+  /** Resolves or rejects when the connection is over, whoever ended it. */
+  readonly finished: Promise<void>;
+  /** Lets the running request end, then closes; afterwards {@link kill} can do nothing more. */
+  shutdown(): Promise<void>;
+  /** Ends at once, also in the middle of a body. Never throws. */
+  kill(): void;
+}
+
+type Hook = (
+  conn: Deno.Conn,
+  signal: unknown,
+  handler: NativeHandler,
+  onError: (error: unknown) => Response,
+  onListen: () => void,
+) => { finished: Promise<void>; shutdown(): Promise<void> };
+
+// deno-lint-ignore no-explicit-any
+const hook: Hook | undefined = (Deno as any)[(Deno as any).internal]?.serveHttpOnConnection;
+
+/** Whether this runtime has the hook. */
+export const hasNativeServer = typeof hook === "function";
+
+const nothing = () => {};
+
+/** Serves `conn`, which is taken over for good. Throws TypeError where the runtime has no hook. */
+export function serveNative(
+  conn: Deno.Conn,
+  handler: NativeHandler,
+  onError: (error: unknown) => Response,
+): NativeServing {
+  if (!hook) throw new TypeError("Cannot serve natively: this runtime has no such hook");
+  let abort: (() => void) | undefined;
+  // An AbortSignal would throw from its listener once the connection is gone, and end the process.
+  const signal = {
+    aborted: false,
+    addEventListener: (_: string, listener: () => void) => void (abort = listener),
+  };
+  const serving = hook(conn, signal, handler, onError, nothing);
+  return {
+    finished: serving.finished,
+    shutdown: () => serving.shutdown(),
+    kill() {
+      try {
+        abort?.();
+      } catch {
+        // Gone already: that is what was asked for.
+      }
+    },
+  };
+}
+
+/**
+ * The runtime's own mark on a Response whose body is complete text or bytes and whose headers are at most a content
+ * type; such an answer is over when the handler returns. undefined where this runtime has no such mark: then every
+ * answer is watched until it is out.
+ */
+const fastStatus: symbol | undefined = markOf("serve fast status");
+const fastBody: symbol | undefined = markOf("serve fast body");
+
+function markOf(description: string): symbol | undefined {
+  const response = new Response("x", { status: 201 });
+  return Object.getOwnPropertySymbols(response).find((symbol) => symbol.description === description);
+}
+
+/** Status of an answer that is over when the handler returns; 0 for every other. */
+export function instantStatus(response: Response): number {
+  if (fastStatus === undefined) return 0;
+  const status = (response as unknown as Record<symbol, unknown>)[fastStatus];
+  return typeof status === "number" ? status : 0;
+}
+
+/** Bytes (characters, for text) of such an answer's body; -1 where unknown. */
+export function instantLength(response: Response): number {
+  if (fastBody === undefined) return -1;
+  const body = (response as unknown as Record<symbol, unknown>)[fastBody];
+  return typeof body === "string" || body instanceof Uint8Array ? body.length : -1;
+}

@@ -1,0 +1,141 @@
+/**
+ * HTTP/1.1 over node sockets, for connections that only those can carry: handed over by the supervisor, or with client
+ * certificates. node's parser and framing, the same limits, the same stack. No HTTP/2, no WebSocket.
+ */
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { Refusal } from "../../core/errors.ts";
+import { type Connection, Phase } from "../../core/protocol.ts";
+import type { Scope } from "../../core/scope.ts";
+import type { HttpHost } from "./native_connection.ts";
+import { refusalResponse } from "./refusal_response.ts";
+import { declaredBody, headBytes, withBoundedBody } from "./request_limits.ts";
+import type { HttpService } from "./routes.ts";
+
+const nothing = () => {};
+
+/** Returns what serves one connection; the node server behind it is made on the first call. */
+export function nodeServer(
+  host: HttpHost,
+  service: HttpService,
+  scope: Scope,
+): (connection: Connection) => void {
+  const connections = new WeakMap<Socket, Connection>();
+  const start = () => {
+    const server = createServer({ maxHeaderSize: host.plan.limits.headers }, (incoming, outgoing) => {
+      const connection = connections.get(incoming.socket);
+      if (!connection) return void incoming.socket.destroy();
+      serve(incoming, outgoing, connection, host, service).catch((error) => {
+        host.log.error("answer failed", { error });
+        incoming.socket.destroy();
+      });
+    });
+    // The guard owns all timers.
+    server.keepAliveTimeout = server.headersTimeout = server.requestTimeout = 0;
+    server.on("clientError", (_error, socket) => {
+      const connection = connections.get(socket as Socket);
+      if (connection) host.refuse(connection, "protocol_error", "");
+      socket.end("HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+    });
+    // The runtime's node server only works once it listens somewhere: a private socket that nobody connects to.
+    const folder = Deno.makeTempDirSync({ prefix: "weir-" });
+    server.listen(join(folder, "http"));
+    scope.defer(() => {
+      server.close();
+      Deno.removeSync(folder, { recursive: true });
+    });
+    return server;
+  };
+  let server: ReturnType<typeof start> | undefined;
+  return (connection) => {
+    const socket = connection.stream.node as Socket;
+    connections.set(socket, connection);
+    socket.on("close", () => connection.done("client_closed"));
+    connection.kill = (reason) => {
+      connection.done(reason);
+    };
+    connection.finish = () => connection.done("drain");
+    (server ??= start()).emit("connection", socket);
+    socket.resume();
+  };
+}
+
+async function serve(
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+  connection: Connection,
+  host: HttpHost,
+  service: HttpService,
+): Promise<void> {
+  const { limits } = host.plan;
+  const method = incoming.method ?? "GET";
+  const target = incoming.url ?? "/";
+  const text = `${method} ${target}`;
+  let request = toRequest(incoming, connection, method, target);
+  if (!request) {
+    host.refuse(connection, "bad_request", text);
+    return await send(outgoing, refusalResponse(new Refusal("bad_request"), true), true);
+  }
+  const declared = declaredBody(request, limits.body);
+  const refused = target.length > limits.url
+    ? "url_too_long"
+    : headBytes(request) > limits.headers
+    ? "head_too_large"
+    : typeof declared === "string"
+    ? declared
+    : undefined;
+  if (refused) {
+    host.refuse(connection, refused, text);
+    return await send(outgoing, refusalResponse(new Refusal(refused), true), true);
+  }
+  if (declared) request = withBoundedBody(request, limits);
+  connection.enter(declared ? Phase.body : Phase.serving);
+  const answer = await host.handle(connection, request, text, service);
+  const response = answer instanceof Refusal ? refusalResponse(answer, connection.closing) : answer;
+  if (response.body) connection.enter(Phase.stream);
+  const last = connection.closing || (declared !== undefined && !request.bodyUsed);
+  await send(outgoing, response, last);
+  connection.enter(Phase.idle);
+}
+
+function toRequest(
+  incoming: IncomingMessage,
+  connection: Connection,
+  method: string,
+  target: string,
+): Request | undefined {
+  const host = incoming.headers.host ?? "localhost";
+  const headers = new Headers();
+  try {
+    for (let i = 0; i + 1 < incoming.rawHeaders.length; i += 2) {
+      headers.append(incoming.rawHeaders[i]!, incoming.rawHeaders[i + 1]!);
+    }
+    const bare = method === "GET" || method === "HEAD";
+    const body = bare ? null : Readable.toWeb(incoming) as ReadableStream<Uint8Array>;
+    const url = `${connection.tls ? "https" : "http"}://${host}${target.startsWith("/") ? target : "/"}`;
+    return new Request(url, { method, headers, body } as RequestInit);
+  } catch {
+    return undefined;
+  }
+}
+
+async function send(outgoing: ServerResponse, response: Response, last: boolean): Promise<void> {
+  outgoing.statusCode = response.status;
+  for (const [name, value] of response.headers) {
+    if (name !== "set-cookie") outgoing.setHeader(name, value);
+  }
+  const cookies = response.headers.getSetCookie();
+  if (cookies.length > 0) outgoing.setHeader("set-cookie", cookies);
+  if (last) outgoing.setHeader("connection", "close");
+  if (!response.body) return void outgoing.end();
+  const gone = new Promise<void>((resolve) => outgoing.once("close", resolve));
+  for await (const chunk of response.body) {
+    if (outgoing.destroyed) return;
+    if (outgoing.write(chunk)) continue;
+    await Promise.race([new Promise((resolve) => outgoing.once("drain", resolve)), gone]);
+  }
+  outgoing.end();
+  await Promise.race([new Promise((resolve) => outgoing.once("finish", resolve)), gone]).catch(nothing);
+}

@@ -1,0 +1,53 @@
+/**
+ * Sizes of requests: URL, head, body. What is over its limit is refused before a handler sees it; a body without a
+ * declared length is counted while it streams. Pure, but for the request it looks at.
+ */
+import { ServiceError } from "../../core/errors.ts";
+import type { HttpLimitsPlan } from "../../core/manifest/plan.ts";
+import type { Reason } from "../../core/reasons.ts";
+
+/** Bytes of the request head as HTTP/1.1 would write it. */
+export function headBytes(request: Request): number {
+  let bytes = request.method.length + request.url.length + 12;
+  for (const [name, value] of request.headers) bytes += name.length + value.length + 4;
+  return bytes;
+}
+
+/** What a request says of its body. */
+export interface BodyDeclaration {
+  /** Declared bytes; -1 when the body is chunked. */
+  readonly bytes: number;
+}
+
+/** The body that `request` declares, undefined for none, or why it is refused. GET and HEAD have none to handlers. */
+export function declaredBody(request: Request, maxBytes: number): BodyDeclaration | undefined | Reason {
+  const { headers } = request;
+  const coding = headers.get("transfer-encoding");
+  if (coding !== null) return coding.toLowerCase() === "chunked" ? { bytes: -1 } : "bad_request";
+  const length = headers.get("content-length");
+  if (length === null || length === "0") return undefined;
+  const bytes = Number(length);
+  return bytes > maxBytes ? "body_too_large" : { bytes };
+}
+
+/** `request` with a body that fails with ServiceError `body_too_large` after `limits.body` bytes. */
+export function withBoundedBody(request: Request, limits: HttpLimitsPlan): Request {
+  if (request.body === null) return request;
+  return new Request(request, { body: request.body.pipeThrough(byteLimit(limits.body)) });
+}
+
+/** A stream that passes at most `maxBytes`. */
+export function byteLimit(
+  maxBytes: number,
+): TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>> {
+  let seen = 0;
+  return new TransformStream({
+    transform(chunk, controller) {
+      seen += chunk.byteLength;
+      if (seen <= maxBytes) return controller.enqueue(chunk);
+      controller.error(
+        new ServiceError("body_too_large", `The body is longer than ${maxBytes} bytes`, { source: "client" }),
+      );
+    },
+  });
+}

@@ -1,0 +1,67 @@
+/** The manifest's routes and handler of one HTTP listener, as one service. Built once, before the port is bound. */
+import { Refusal } from "../../core/errors.ts";
+import type { HandlerPlan, HttpListenerPlan, RoutePlan } from "../../core/manifest/plan.ts";
+import { toFetch } from "./fetch_handler.ts";
+import type { HttpHost } from "./native_connection.ts";
+import { type HttpService, routeTable } from "./routes.ts";
+import { staticFiles } from "./static_files.ts";
+import { packRequest, unpackResponse } from "./wire_message.ts";
+
+/** Loads what must be loaded and returns what answers every request of the listener. */
+export async function listenerService(host: HttpHost): Promise<HttpService> {
+  const { plan } = host;
+  const routes = [];
+  for (const route of plan.routes) {
+    const service = await routeService(host, plan, route);
+    routes.push({ match: route.match, service: rewritten(service, route.rewrite?.stripPrefix) });
+  }
+  const fallback = plan.handler ? await handlerService(host, plan, plan.handler) : undefined;
+  return routeTable(routes, fallback);
+}
+
+async function routeService(host: HttpHost, plan: HttpListenerPlan, route: RoutePlan): Promise<HttpService> {
+  if (route.handler) return await handlerService(host, plan, route.handler);
+  const prefix = route.rewrite ? "/" : (route.match.path ?? "/*").replace(/\*$/, "");
+  if (route.files) return staticFiles(route.files, prefix);
+  if (route.respond) return fixedAnswer(route.respond);
+  throw new TypeError(`Cannot serve listeners.${host.name}: a route to an upstream has no service here`);
+}
+
+async function handlerService(
+  host: HttpHost,
+  plan: HttpListenerPlan,
+  handler: HandlerPlan,
+): Promise<HttpService> {
+  if (plan.run !== "inline") return pooled(host, plan.run, handler);
+  return toFetch(await host.load(handler), `listeners.${host.name}.handler`);
+}
+
+function pooled(host: HttpHost, pool: string, handler: HandlerPlan): HttpService {
+  const dispatch = host.onPool(pool, new URL("./pool_adapter.ts", import.meta.url).href, handler);
+  return (request, context) => {
+    const message = packRequest(request);
+    if (message instanceof Promise) {
+      return message.then((bytes) => dispatch(bytes, context.signal, context.deadline)).then(unpackResponse);
+    }
+    return dispatch(message, undefined, context.deadline).then(unpackResponse);
+  };
+}
+
+function fixedAnswer({ status, body, headers }: NonNullable<RoutePlan["respond"]>): HttpService {
+  const content = status === 204 || status === 304 ? null : body;
+  const given = Object.keys(headers).length > 0;
+  const init = given
+    ? { status, headers: { "content-type": "text/plain; charset=utf-8", ...headers } }
+    : { status };
+  return () => new Response(content, init);
+}
+
+function rewritten(service: HttpService, prefix: string | undefined): HttpService {
+  if (!prefix) return service;
+  return (request, context) => {
+    const url = new URL(request.url);
+    if (!url.pathname.startsWith(prefix)) return new Refusal("no_route");
+    url.pathname = url.pathname.slice(prefix.length) || "/";
+    return service(new Request(url, request), context);
+  };
+}

@@ -1,0 +1,104 @@
+/**
+ * Entry of a worker process: joins the supervisor, gets the Plan, becomes the I/O kernel and serves until it is told to
+ * drain. Loads neither the YAML parser nor the schema library.
+ */
+import type { ChannelMessage } from "./core/channel.ts";
+import { systemClock } from "./core/clock.ts";
+import type { Drain, LogLevel, SteerAway } from "./core/control.ts";
+import { captureConsole, createLogging } from "./core/log/mod.ts";
+import type { Plan } from "./core/manifest/plan.ts";
+import { localStatsMemory, openStatsFile } from "./core/stats/mod.ts";
+import { joinSupervisor } from "./core/supervisor/join_supervisor.ts";
+import { sendSnapshots } from "./core/worker/send_snapshots.ts";
+import { startWorker, type Worker } from "./core/worker/worker.ts";
+import { protocols, serverFilters } from "./protocols.ts";
+
+let worker: Worker | undefined;
+const early: ChannelMessage[] = [];
+
+const { channel, plan: told } = await joinSupervisor((message) => {
+  if (worker) obey(worker, message);
+  else early.push(message);
+});
+const plan = told.plan as Plan;
+const { id, slot, generation } = told.worker;
+const memory = told.stats.path === null ? localStatsMemory(slot + 1) : openStatsFile(told.stats.path);
+const logging = createLogging(plan.logs, {
+  process: { role: "worker", id, pid: Deno.pid, service: plan.service },
+  clock: systemClock,
+  directory: told.runtimeFolder,
+});
+const log = logging.logger("worker");
+captureConsole(logging.logger("console"));
+
+// What nobody caught is a defect of user code, and no reason to drop the requests of everybody else.
+globalThis.addEventListener("unhandledrejection", (event) => {
+  event.preventDefault();
+  log.error("unhandled rejection", { error: event.reason });
+});
+globalThis.addEventListener("error", (event) => {
+  event.preventDefault();
+  log.error("uncaught error", { error: event.error });
+});
+
+try {
+  worker = await startWorker({
+    plan,
+    id,
+    slot,
+    generation,
+    memory,
+    logging,
+    protocols,
+    filters: serverFilters,
+  });
+} catch (error) {
+  const text = error instanceof Error ? error.stack ?? error.message : String(error);
+  log.error("cannot start", { error });
+  await logging.close();
+  await channel.send({ type: "failed", error: text });
+  Deno.exit(1);
+}
+if (told.stats.path === null) sendSnapshots(channel, worker.stats, slot);
+adoptHandedSockets(worker);
+for (const message of early.splice(0)) obey(worker, message);
+channel.send({ type: "ready", addresses: worker.addresses });
+
+function obey(worker: Worker, message: ChannelMessage): void {
+  switch (message.type) {
+    case "drain":
+      stop(worker, message as unknown as Drain);
+      return;
+    case "steerAway": {
+      const { self, size } = message as unknown as SteerAway;
+      return worker.steerAway(self, size);
+    }
+    case "unsteer":
+      return worker.unsteer();
+    case "reopenLogs":
+      return logging.reopen();
+    case "logLevel": {
+      const { logger, level, ttlMs } = message as unknown as LogLevel;
+      return logging.setLevel(logger, level, ttlMs);
+    }
+  }
+}
+
+async function stop(worker: Worker, drain: Drain): Promise<void> {
+  const left = await worker.drain(drain).catch((error) => {
+    log.error("drain failed", { error });
+    return 0;
+  });
+  await logging.close();
+  await channel.send({ type: "drained", left });
+  Deno.exit(0);
+}
+
+/** Sockets that the supervisor accepted arrive over the runtime's IPC pipe, where there is one. */
+async function adoptHandedSockets(worker: Worker): Promise<void> {
+  if (!Deno.env.has("WEIR_IPC")) return;
+  const { default: process } = await import("node:process");
+  process.on("message", (message: { type?: string; listener?: string }, socket: unknown) => {
+    if (message.type === "socket" && socket) worker.adopt(String(message.listener), socket);
+  });
+}
