@@ -571,7 +571,8 @@ export class Supervisor {
     child.killed = true;
     if (child.cause === "" || child.state === "hung" || cause === "drain took too long") child.cause = cause;
     if (child.role === "worker" && child.state !== "starting" && this.#goal.phase !== "run") {
-      this.#cutOff = true;
+      const idle = child.state === "ready" && child.vitals?.inflight(1).length === 0;
+      if (!idle) this.#cutOff = true;
     }
     this.#acceptor?.remove(child.serial);
     child.process?.kill();
@@ -608,12 +609,10 @@ export class Supervisor {
       this.#log.info(`${child.name} is gone`, { cause, childPid: child.pid, left: child.left || undefined });
     } else this.#died(child, cause, uptimeMs);
     if (this.#goal.next?.generation === child.generation) {
-      {
-        const why = child.cause === "failed at start"
-          ? child.detail
-          : `${cause}\n${child.detail || child.output.tail}`;
-        this.#abandon(`${child.name}: ${why.trim()}`);
-      }
+      const why = child.cause === "failed at start"
+        ? child.detail
+        : `${cause}\n${child.detail || child.output.tail}`;
+      this.#abandon(`${child.name}: ${why.trim()}`);
     }
     this.#checkStarted();
   }

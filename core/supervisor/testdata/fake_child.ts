@@ -115,6 +115,7 @@ async function answer(conn: Deno.Conn, listener: string): Promise<void> {
   if (order === "/leak") for (let n = 0; n < 80; n++) hoard.push(new Uint8Array(1024 * 1024).fill(n));
   if (order === "/stubborn") stubborn = true;
   if (order === "/block") Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 700);
+  if (order === "/slow") console.log("a slow request began");
   if (order === "/slow") await new Promise((resolve) => setTimeout(resolve, 300));
   await conn.write(new TextEncoder().encode(`${name()}\n`)).catch(() => {});
   writer.inflight.end(row);
