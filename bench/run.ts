@@ -26,9 +26,20 @@ export interface BenchOptions {
   readonly port: number;
 }
 
-const names = ["http", "frames", "overload", "pool", "start"];
+/** The comparisons with others: each exports a {@link Bench}. */
+const comparisons: Readonly<Record<string, string>> = {
+  http: "./http.ts",
+  frames: "./frames.ts",
+  overload: "./overload.ts",
+  pool: "./pool_listener.ts",
+  start: "./start.ts",
+};
+
+/** Measurements of single parts: programs with arguments of their own. */
+const programs: Readonly<Record<string, string>> = { dispatch: "./pool.ts", stats: "./stats.ts" };
 
 async function main(args: string[]): Promise<number> {
+  if (Object.hasOwn(programs, args[0] ?? "")) return await runProgram(programs[args[0]], args.slice(1));
   const { values, positionals } = parseArgs({
     args,
     allowPositionals: true,
@@ -43,14 +54,18 @@ async function main(args: string[]): Promise<number> {
     },
   });
   const [name] = positionals;
-  if (!names.includes(name)) {
+  if (!Object.hasOwn(comparisons, name ?? "")) {
     console.error(
-      `deno task bench <${names.join("|")}> [--rounds 5] [--seconds 5] [--only name]… [--processes n] ` +
-        "[--server-cpus list] [--load-cpus list] [--port 26400]",
+      `deno task bench <${
+        Object.keys(comparisons).join("|")
+      }> [--rounds 5] [--seconds 5] [--only name]… [--processes n] ` +
+        `[--server-cpus list] [--load-cpus list] [--port 26400]\n       deno task bench <${
+          Object.keys(programs).join("|")
+        }>`,
     );
     return 2;
   }
-  const { bench }: { bench: Bench } = await import(`./${name}.ts`);
+  const { bench }: { bench: Bench } = await import(comparisons[name]);
   const cores = navigator.hardwareConcurrency;
   console.log(`${name}: ${bench.about}`);
   console.log(
@@ -66,6 +81,13 @@ async function main(args: string[]): Promise<number> {
     port: positive(values.port, "--port"),
   });
   return 0;
+}
+
+async function runProgram(script: string, args: readonly string[]): Promise<number> {
+  const path = new URL(script, import.meta.url).pathname;
+  const { code } = await new Deno.Command(Deno.execPath(), { args: ["run", "-A", path, ...args] }).spawn()
+    .status;
+  return code;
 }
 
 function positive(text: string, name: string): number {
