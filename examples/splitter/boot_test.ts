@@ -68,30 +68,33 @@ Deno.test("examples/splitter follows its experiments while serving, and a broken
     path: "/split?user=warm",
     env: { EXPERIMENTS: file.path },
   });
-  const version = async () => {
-    const response = await fetch(`${service.url}/split?user=1`, { headers: { connection: "close" } });
-    return (await response.json()).version as string;
+  const get = async (path: string) => {
+    const response = await fetch(service.url + path, { headers: { connection: "close" } });
+    return await response.json();
   };
-  const first = await version();
+  // Every worker follows by itself: it holds everywhere when many connections in a row see it.
+  const everywhere = async (what: string, holds: () => Promise<boolean>) => {
+    let seen = 0;
+    await service.waitFor(what, async () => (seen = await holds() ? seen + 1 : 0) >= 20, 5000);
+  };
+  const { version } = await get("/split?user=1");
 
   const broken = file.text.replace("share: 20%", "share: 20");
   await Deno.writeTextFile(file.path, broken);
   const line = broken.slice(0, broken.indexOf("share: 20 ")).split("\n").length;
   const place = `${file.path}:${line}:16: a share is written from 0% to 100%`;
-  await service.waitFor("the mistake is logged with its place", () => service.output().includes(place), 3000);
-  assert.equal(await version(), first);
-  const listed = await (await fetch(`${service.url}/experiments`)).json();
-  assert.equal(listed.problems.length, 1);
+  await everywhere("the mistake is listed", async () => {
+    const { problems } = await get("/experiments");
+    return problems.length === 1 && problems[0].startsWith(place);
+  });
+  await service.waitFor("the mistake is logged with its place", () => service.output().includes(place));
+  assert.equal((await get("/split?user=1")).version, version);
 
   await Deno.writeTextFile(file.path, file.text.replace("share: 20%", "share: 40%"));
   const savedAt = performance.now();
-  // Every worker follows by itself: the new version is everywhere when many connections in a row see it.
-  let seen = 0;
-  await service.waitFor("every worker serves the new file", async () => {
-    seen = await version() === first ? 0 : seen + 1;
-    return seen >= 20;
-  }, 3000);
+  await everywhere("the new file is served", async () => (await get("/split?user=1")).version !== version);
   assert.ok(performance.now() - savedAt < 2000, `${performance.now() - savedAt} ms`);
+  assert.deepEqual((await get("/experiments")).problems, []);
   assert.equal(await service.stop(), 0, service.output());
 });
 
