@@ -23,10 +23,12 @@ const { channel, plan: told } = await joinSupervisor((message) => {
 const plan = told.plan as Plan;
 const { id, slot, generation } = told.worker;
 const memory = told.stats.path === null ? localStatsMemory(slot + 1) : openStatsFile(told.stats.path);
+const stats = memory.slot(slot).writer({ role: "worker", id, generation });
 const logging = createLogging(plan.logs, {
   process: { role: "worker", id, pid: Deno.pid, service: plan.service },
   clock: systemClock,
   directory: told.runtimeFolder,
+  stats,
 });
 const log = logging.logger("worker");
 captureConsole(logging.logger("console"));
@@ -48,6 +50,7 @@ try {
     slot,
     generation,
     memory,
+    stats,
     logging,
     protocols,
     filters: serverFilters,
@@ -59,7 +62,7 @@ try {
   await channel.send({ type: "failed", error: text });
   Deno.exit(1);
 }
-if (told.stats.path === null) sendSnapshots(channel, worker.stats, slot);
+if (told.stats.path === null) sendSnapshots(channel, stats, slot);
 adoptHandedSockets(worker);
 for (const message of early.splice(0)) obey(worker, message);
 channel.send({ type: "ready", addresses: worker.addresses });

@@ -5,7 +5,7 @@
  */
 import type { Clock } from "../clock.ts";
 import { systemClock } from "../clock.ts";
-import type { Context, Log } from "../context.ts";
+import type { Context, Log, PoolHandle, UserStats } from "../context.ts";
 import type { Logging } from "../log/mod.ts";
 import type { FramesListenerPlan, HttpListenerPlan, Plan, ThriftListenerPlan } from "../manifest/plan.ts";
 import type { Pool } from "../pool/mod.ts";
@@ -15,6 +15,7 @@ import { Scope } from "../scope.ts";
 import { isHandedOver } from "../supervisor/handed_over.ts";
 import type { ServerFilterKind } from "../server_filter.ts";
 import type { SlotWriter, StatsMemory } from "../stats/mod.ts";
+import type { RequestCall } from "./call.ts";
 import { type Accepted, Guard } from "./guard.ts";
 import { GuardedConnection } from "./guarded_connection.ts";
 import { HandlerModules } from "./handler_modules.ts";
@@ -33,6 +34,8 @@ export interface WorkerInit {
   slot: number;
   generation: number;
   memory: StatsMemory;
+  /** The writer of that slot, where somebody opened it already. */
+  stats?: SlotWriter;
   logging: Logging;
   // deno-lint-ignore no-explicit-any
   protocols: readonly Protocol<any, any, any>[];
@@ -92,18 +95,15 @@ export async function startWorker(init: WorkerInit): Promise<Worker> {
 async function build(init: WorkerInit, scope: Scope): Promise<Worker> {
   const { plan, logging } = init;
   const clock = init.clock ?? systemClock;
-  const stats = init.memory.slot(init.slot).writer({
-    role: "worker",
-    id: init.id,
-    generation: init.generation,
-  });
+  const { id, generation } = init;
+  const stats = init.stats ?? init.memory.slot(init.slot).writer({ role: "worker", id, generation });
   scope.defer(() => stats.close());
   const log = logging.logger("worker");
   const user = userStats(stats);
   const config = freePart(plan);
   const stopping = new AbortController();
   scope.defer(() => stopping.abort());
-  const pools = await startPools(init, stats, scope, clock, config);
+  const pools = await startPools(init, stats, user, scope, clock, config);
   const nextRequestId = requestIds(init.id, clock);
   const startContext: Context = {
     signal: stopping.signal,
@@ -112,16 +112,18 @@ async function build(init: WorkerInit, scope: Scope): Promise<Worker> {
     log,
     stats: user,
     config,
-    pool: (name) => poolOf(pools, name).handle(),
+    pool: (name) => poolHandle(poolOf(pools, name)),
     mark: (text) => stats.mark(text),
   };
   const handlers = new HandlerModules(startContext, scope);
 
+  /** Handlers that pool threads are loading. */
+  const loading: Promise<void>[] = [];
   const served: Served[] = [];
   for (const [name, listenerPlan] of Object.entries(plan.listeners)) {
     served.push(await makeListener(name, listenerPlan as Served["plan"]));
   }
-  await Promise.all([...pools.values()].map((pool) => pool.ready));
+  await Promise.all([...[...pools.values()].map((pool) => pool.ready), ...loading]);
   for (const one of served) await bind(one, init.alone ?? false, log, scope);
   beat(served, stats, scope, clock);
   stats.state("ready");
@@ -151,10 +153,11 @@ async function build(init: WorkerInit, scope: Scope): Promise<Worker> {
       filters,
       nextRequestId,
       load: (handler) => handlers.load(handler),
-      pool: (poolName, call) => poolOf(pools, poolName).handle(call),
+      pool: (poolName, call) => poolHandle(poolOf(pools, poolName), call),
       onPool: (poolName, adapter, handler) => {
-        const pool = poolOf(pools, poolName);
-        return (payload, signal, deadline) => pool.dispatch(adapter, handler, payload, signal, deadline);
+        const service = poolOf(pools, poolName).bind(adapter, handler);
+        loading.push(service.ready);
+        return service;
       },
     });
     const server = await protocol.make(listener, listenerScope);
@@ -211,6 +214,7 @@ function freePart(plan: Plan): Readonly<Record<string, unknown>> {
 async function startPools(
   init: WorkerInit,
   stats: SlotWriter,
+  userStats: UserStats,
   scope: Scope,
   clock: Clock,
   config: Readonly<Record<string, unknown>>,
@@ -223,7 +227,8 @@ async function startPools(
   for (const [name, plan] of declared) {
     const log: Log = init.logging.logger(`pools.${name}`);
     const directory = init.plan.directory;
-    pools.set(name, createPool(name, plan, { directory, log, stats, scope, clock, config, pools }));
+    const shared = { directory, log, stats, userStats, scope, clock, context: { config } };
+    pools.set(name, createPool(name, plan, { ...shared, pools: (other) => pools.get(other) }));
   }
   return pools;
 }
@@ -236,6 +241,16 @@ function poolOf(pools: Map<string, Pool>, name: string): Pool {
     );
   }
   return pool;
+}
+
+/** What handlers get as `ctx.pool(name)`; calls end with the request they belong to. */
+function poolHandle(pool: Pool, call?: RequestCall): PoolHandle {
+  return {
+    run(module, exportName, args, options) {
+      const bounds = call && { signal: call.signal, deadline: call.deadline };
+      return pool.run(module, exportName, args, { ...options, ...bounds });
+    },
+  };
 }
 
 /** Ids like `1-k3f9a2-42`: worker, start, running number. */
