@@ -200,7 +200,7 @@ Deno.test("commands for a running service exit 3 when none runs from that manife
 Deno.test("a running service answers status, logs, reload and drain; a second start is refused", async () => {
   using folder = new Folder();
   const running = new Running(folder.file);
-  const [, pid] = await running.says(/^fake, pid (\d+), workers 1\n  api +127\.0\.0\.1:\d+ \(frames\)$/m);
+  const [, pid] = await running.says(/^fake, pid (\d+), workers 1\n {2}api +127\.0\.0\.1:\d+ \(frames\)$/m);
   assert.equal(Number(pid), running.child.pid);
 
   const status = await weir("status", folder.file);
