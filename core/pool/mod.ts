@@ -1,14 +1,13 @@
 /** Pools of threads: see pool.ts. */
-export {
-  type BoundService,
-  createPool,
-  type DispatchOptions,
-  Pool,
-  type PoolDescription,
-  type PoolOptions,
-  type PoolSettings,
-  type RunOptions,
-  type ThreadDescription,
-} from "./pool.ts";
+export { createPool, Pool } from "./pool.ts";
+export type {
+  BoundService,
+  DispatchOptions,
+  PoolDescription,
+  PoolOptions,
+  PoolSettings,
+  RunOptions,
+  ThreadDescription,
+} from "./pool_options.ts";
 export { currentContext } from "./current_context.ts";
 export type { SeriesWriter } from "./pool_metrics.ts";

@@ -13,9 +13,18 @@
  */
 import { pathToFileURL } from "node:url";
 import { type Clock, jitter, systemClock } from "../clock.ts";
-import type { Log, RequestInfo, UserStats } from "../context.ts";
+import type { Log, PoolHandle } from "../context.ts";
 import { ServiceError } from "../errors.ts";
 import type { Scope } from "../scope.ts";
+import type {
+  BoundService,
+  DispatchOptions,
+  PoolDescription,
+  PoolOptions,
+  PoolSettings,
+  RunOptions,
+  ThreadDescription,
+} from "./pool_options.ts";
 import { ForwardedWriter } from "./forwarded.ts";
 import { Job } from "./job.ts";
 import { type PoolMetrics, poolMetrics, type SeriesWriter } from "./pool_metrics.ts";
@@ -23,90 +32,6 @@ import { lostError, PoolThread, type ThreadEvents } from "./pool_thread.ts";
 import { waitAsync } from "./ring.ts";
 import type { FromThread, ServiceSource } from "./thread_protocol.ts";
 import { encodeError } from "./wire_error.ts";
-
-/** The pool's part of the manifest. */
-export interface PoolSettings {
-  readonly kind: "cpu" | "io";
-  readonly threads: number;
-  /** Calls that may wait beside those that run. */
-  readonly queue: number;
-  /** Heap of each thread, in bytes. */
-  readonly heap: number;
-  /** Longest time of a call from submission to answer, in ms; 0 for no limit. */
-  readonly timeout: number;
-}
-
-/** What a pool needs from its process. */
-export interface PoolOptions {
-  /** The manifest's folder; modules of `run()` resolve against it. */
-  readonly directory: string;
-  readonly log: Log;
-  readonly stats: SeriesWriter;
-  /** Closes the pool. */
-  readonly scope: Scope;
-  readonly clock?: Clock;
-  /** Plain data for the Context of handlers. */
-  readonly context?: { readonly config?: Readonly<Record<string, unknown>> };
-  /** Where the user statistics of handlers go. */
-  readonly userStats?: UserStats;
-  /** The other pools of this process, for calls from this pool's threads. */
-  readonly pools?: (name: string) => Pool | undefined;
-  /** How long close() lets calls finish, in ms. Default 5000. */
-  readonly drainMs?: number;
-}
-
-/** Options of one call of a service. */
-export interface DispatchOptions {
-  /** What the handler sees as `ctx.request`. */
-  readonly request?: Partial<RequestInfo>;
-  /** Gets the texts that the handler gives to `ctx.mark()`. */
-  readonly onMark?: (text: string) => void;
-}
-
-/** Options of one call of an exported function. */
-export interface RunOptions {
-  readonly signal?: AbortSignal;
-  /** Epoch ms. */
-  readonly deadline?: number;
-  /** Runs the function here, without a thread, when it returns true for the arguments. */
-  readonly inlineIf?: (...args: unknown[]) => boolean;
-  readonly transfer?: Transferable[];
-}
-
-/** A handler on this pool; `ready` when every thread has loaded it. */
-export interface BoundService {
-  (
-    payload: Uint8Array,
-    signal?: AbortSignal,
-    deadline?: number,
-    options?: DispatchOptions,
-  ): Promise<Uint8Array>;
-  readonly ready: Promise<void>;
-}
-
-/** What the meta page shows of one thread. */
-export interface ThreadDescription {
-  readonly thread: number;
-  readonly state: "starting" | "idle" | "busy" | "stopping" | "waiting to restart";
-  /** What it runs, with the last mark; empty when idle. */
-  readonly job: string;
-  /** How long it has been in this state, or on this job, in ms. */
-  readonly sinceMs: number;
-  readonly answered: number;
-  readonly replaced: number;
-  /** Why it was last replaced; empty when it never was. */
-  readonly lastError: string;
-}
-
-/** What the meta page shows of a pool. */
-export interface PoolDescription {
-  readonly name: string;
-  readonly kind: "cpu" | "io";
-  readonly waiting: number;
-  readonly queue: number;
-  readonly replaced: number;
-  readonly threads: readonly ThreadDescription[];
-}
 
 /** A place for a thread; threads come and go, places stay. */
 interface Place {
@@ -121,9 +46,10 @@ interface Place {
   loading: Map<number, { resolve(): void; reject(error: Error): void }>;
 }
 
-/** Run time that is handed to a thread in advance. */
-const aheadMs = 0.4;
+/** Run time that is handed to a thread in advance: 0.4 ms. */
+const lnAheadMs = Math.log(0.4);
 const maxAhead = 64;
+const crowd = 4;
 /** How long a job may sit in a thread's ring while the thread shows no progress and another one is idle. */
 const stealMs = 1;
 const idleBlockMs = 2;
@@ -137,7 +63,7 @@ export function createPool(name: string, plan: PoolSettings, options: PoolOption
 }
 
 /** A pool of threads; make it with {@link createPool}. */
-export class Pool {
+export class Pool implements PoolHandle {
   readonly name: string;
   readonly plan: PoolSettings;
   /** Resolves when every thread is ready; rejects with the first error that keeps one from becoming so. */
@@ -156,8 +82,11 @@ export class Pool {
   /** Calls without an answer. */
   #outstanding = 0;
   readonly #most: number;
-  /** Moving average of run times, ms; long at first, so that a new pool hands out one call at a time. */
-  #averageMs = 10;
+  /**
+   * Moving geometric mean of run times, in ln(ms); long at first, so that a new pool hands out one call at a time. An
+   * arithmetic mean would let one call during which the thread lost its core spoil the next twenty.
+   */
+  #lnRunMs = 2;
   readonly #bell = new Int32Array(new SharedArrayBuffer(8));
   readonly #own = new Int32Array(new SharedArrayBuffer(4));
   readonly #unwoken = new Set<PoolThread>();
@@ -353,8 +282,8 @@ export class Pool {
 
   /** How many calls a thread may have, the running one included. */
   get #ahead(): number {
-    const ahead = aheadMs / (this.#averageMs + 0.001);
-    return ahead < 1 ? 1 : ahead > maxAhead ? maxAhead : Math.floor(ahead);
+    if (this.#lnRunMs >= lnAheadMs) return 1;
+    return Math.min(maxAhead, Math.floor(Math.exp(lnAheadMs - this.#lnRunMs)));
   }
 
   /** False when `job` has to wait: there is no room in the ring. A call that cannot be cloned is over then. */
@@ -370,7 +299,9 @@ export class Pool {
     this.#unwoken.add(thread);
     if (!this.#waking) {
       this.#waking = true;
-      queueMicrotask(() => this.#wake());
+      // Alone: at once. In a crowd: after the other calls that this turn of the event loop brings.
+      if (this.#outstanding < crowd) queueMicrotask(() => this.#wake());
+      else setImmediate(() => this.#wake());
     }
     return true;
   }
@@ -455,7 +386,7 @@ export class Pool {
     const place = this.#places[thread.number]!;
     place.losses = 0;
     thread.busySinceMs = thread.load > 0 ? nowMs : 0;
-    this.#averageMs += (runMs - this.#averageMs) * (runMs > this.#averageMs ? 0.5 : 0.1);
+    this.#lnRunMs += (Math.log(runMs + 0.001) - this.#lnRunMs) * 0.2;
     this.#metrics.calls.add();
     this.#metrics.run.record(runMs);
     this.#metrics.wait.record(nowMs - job.submittedMs - runMs);
@@ -662,7 +593,6 @@ export class Pool {
   #steal(from: PoolThread): void {
     if (!this.#places.some(({ thread }) => thread?.state === "ready" && thread.load === 0)) return;
     this.#takeBack(from);
-    this.#averageMs = Math.max(this.#averageMs, stealMs);
     this.#refill();
   }
 

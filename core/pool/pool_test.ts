@@ -325,8 +325,7 @@ Deno.test("Pool.dispatch() returns every payload whole, at every size around the
   }));
 
 function equal(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && (a.length === 0 || Deno.inspect(a[0]) === Deno.inspect(b[0])) &&
-    a.every((byte, i) => byte === b[i]);
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }
 
 Deno.test("Pool.dispatch() answers 100,000 calls of random sizes, each with its own bytes, in order on one thread", () =>
@@ -488,12 +487,40 @@ Deno.test("Pool.close() lets running calls finish, up to its limit", async () =>
   }, { drainMs: 100 });
 });
 
-Deno.test("Pool.ready rejects when a thread cannot start", async () => {
+Deno.test("BoundService.ready rejects when its handler cannot be loaded, also when nobody waits for it", async () => {
   const scope = new Scope("test");
   const stats = localStatsMemory(1).slot(0).writer({ role: "worker", id: 0 });
   const plan = { kind: "io" as const, threads: 2, queue: 1, heap: 64 * MiB, timeout: 1000 };
   const pool = createPool("p", plan, { directory: "/", log: recorder([]), stats, scope });
   const absent = pool.bind(service, { module: service, export: "absent" });
+  await pool.ready;
   await assert.rejects(absent.ready, /has no export "absent"/);
+  await assert.rejects(absent(new Uint8Array(1)), /handler is not loaded/);
   await scope.close();
+});
+
+Deno.test("Pool threads end with their process, also one that spins", async () => {
+  const code = `
+    import { createPool } from ${JSON.stringify(new URL("./mod.ts", import.meta.url).href)};
+    import { Scope } from ${JSON.stringify(new URL("../scope.ts", import.meta.url).href)};
+    import { localStatsMemory } from ${JSON.stringify(new URL("../stats/mod.ts", import.meta.url).href)};
+    const log = { debug() {}, info() {}, warn() {}, error() {}, child: () => log };
+    const stats = localStatsMemory(1).slot(0).writer({ role: "worker", id: 0 });
+    const plan = { kind: "cpu", threads: 1, queue: 1, heap: 2 ** 26, timeout: 60000 };
+    const pool = createPool("p", plan, { directory: "/", log, stats, scope: new Scope("s") });
+    const started = new Int32Array(new SharedArrayBuffer(4));
+    pool.run(${JSON.stringify(jobs)}, "spinAfter", [started]).catch(() => {});
+    await Atomics.waitAsync(started, 0, 0).value;
+    Deno.exit(7);`;
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-check", "--config", new URL("../../deno.json", import.meta.url).pathname, "-"],
+    stdin: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(code));
+  await writer.close();
+  const late = setTimeout(() => child.kill("SIGKILL"), 10_000);
+  assert.equal((await child.status).code, 7);
+  clearTimeout(late);
 });

@@ -54,7 +54,13 @@ export function exit(): never {
   Deno.exit(3);
 }
 
-/** Never settles; tells by file when its signal aborts. */
+export function spinAfter(started: Int32Array): never {
+  Atomics.store(started, 0, 1);
+  Atomics.notify(started, 0);
+  for (;;);
+}
+
+/** Never settles. */
 export function hang(): Promise<never> {
   return new Promise(() => {});
 }
