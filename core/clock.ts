@@ -3,6 +3,8 @@
  * simulations decide what time it is. Refuses to know about calendars.
  */
 
+import { monotonicMs } from "./monotonic.ts";
+
 /** A source of time, timers and randomness. All times are milliseconds. */
 export interface Clock {
   /** Monotonic milliseconds with a fraction; only differences mean anything. */
@@ -19,7 +21,7 @@ export interface Clock {
 
 /** The machine's own clock. Its timers keep the process alive until cancelled. */
 export const systemClock: Clock = {
-  now: () => performance.now(),
+  now: monotonicMs,
   epoch: () => Date.now(),
   random: () => Math.random(),
   after(delayMs, callback) {

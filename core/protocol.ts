@@ -78,6 +78,8 @@ export interface ListenerHost<Plan, Message, Answer> {
   readonly log: Log;
   /** The manifest's folder. */
   readonly directory: string;
+  /** Monotonic ms of the last request or sweep: free, where the time of this very moment is not needed. */
+  readonly now: number;
   /**
    * Runs one message through the listener's stack (stats, access log, rate, deadline, admission) and then `service`,
    * whose second argument is the {@link Context}. Never throws and never rejects: what goes wrong comes back as a {@link Refusal}. Synchronous when nothing waits.

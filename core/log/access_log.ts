@@ -3,6 +3,7 @@
  * each form that is wanted, and handed to the sinks' queues. Refuses to sample and to wait.
  */
 import { type Reason, reasons } from "../reasons.ts";
+import { AccessBytes } from "./access_bytes.ts";
 import { cutText, escapeForPeople, quoteText } from "./escape_text.ts";
 import { errorLevel, fatalLevel, infoLevel, levelNames, warningLevel } from "./log_level.ts";
 import { humanHead } from "./log_line.ts";
@@ -43,6 +44,8 @@ export class AccessLog {
   readonly #heads: string[];
   readonly #tail: string;
   #targets: Array<AccessTargets | undefined> = [];
+  /** Where routine lines go to one JSON sink and nowhere else. */
+  #bytes: AccessBytes | undefined;
   #lastAddress = "";
   #addressJson = '""';
 
@@ -56,8 +59,19 @@ export class AccessLog {
 
   /** Says where lines go from now on, by level; undefined where nothing takes them. */
   route(targets: Array<AccessTargets | undefined>): void {
+    this.flush();
     this.#targets = targets;
+    const info = targets[infoLevel];
+    const single = info && info.json.length === 1 && info.human.length === 0 && info.syslog.length === 0;
+    this.#bytes = single
+      ? new AccessBytes(info.json[0]!, `Z${this.#heads[infoLevel]}`, this.#tail)
+      : undefined;
     this.enabled = targets.slice(infoLevel, fatalLevel).some((target) => target !== undefined);
+  }
+
+  /** Hands over what was gathered. */
+  flush(): void {
+    this.#bytes?.flush();
   }
 
   /**
@@ -81,16 +95,23 @@ export class AccessLog {
     if (level === infoLevel && status >= 500) level = warningLevel;
     const targets = this.#targets[level];
     if (targets === undefined) return;
-
+    const endEpochMs = totalMs > 0 ? startEpochMs + totalMs : startEpochMs;
     if (text.length > maxRequestLength) text = cutText(text, maxRequestLength);
     if (text.includes("?")) text = this.#redaction.query(text);
+    if (this.#bytes !== undefined) {
+      const plain = level === infoLevel && id === "" &&
+        this.#bytes.write(endEpochMs, text, status, reason, address, queueMs, handlerMs, totalMs, bytes);
+      if (plain) return;
+      // What is gathered is older than this line.
+      this.#bytes.flush();
+    }
+
     if (id.length > maxIdLength) id = cutText(id, maxIdLength);
     // requests of one connection follow one another
     if (address !== this.#lastAddress) {
       this.#lastAddress = address;
       this.#addressJson = quoteText(address);
     }
-    const endEpochMs = totalMs > 0 ? startEpochMs + totalMs : startEpochMs;
     const line = '{"ts":"' + timestamp(endEpochMs) + this.#heads[level] + quoteText(text) + ',"status":' +
       status +
       ',"reason":"' + reason + '","address":' + quoteText(address) + ',"id":' + quoteText(id) +

@@ -188,6 +188,7 @@ export class Logging {
 
   /** Waits until all that was logged before is written, at most `deadlineMs`; false when something is still waiting. */
   async flush(deadlineMs: number): Promise<boolean> {
+    for (const access of this.#access.values()) access.flush();
     const flushed = await Promise.all(this.#sinks().map((sink) => sink.flush(deadlineMs)));
     return flushed.every((done) => done);
   }
@@ -199,6 +200,7 @@ export class Logging {
 
   async #close(deadlineMs: number): Promise<void> {
     this.#table.close();
+    for (const access of this.#access.values()) access.flush();
     await Promise.all(this.#sinks().map((sink) => sink.close(deadlineMs)));
   }
 

@@ -85,12 +85,14 @@ export class Sink {
     this.#maxChars = options.maxChars ?? 4 * 1024 * 1024;
   }
 
-  /** Takes one line, or drops it when the queue is full. Never throws, never waits. */
-  push(line: string): void {
+  /**
+   * Takes one line (or, as one piece, `count` lines), or drops it when the queue is full. Never throws, never waits.
+   */
+  push(line: string, count = 1): void {
     if (
       this.#heldLines >= this.#maxLines || this.#heldChars + line.length > this.#maxChars || this.#closed
-    ) return this.#drop(1);
-    this.#heldLines++;
+    ) return this.#drop(count);
+    this.#heldLines += count;
     this.#heldChars += line.length;
     this.#lines.push(line);
     if (this.#busy) return;
@@ -196,11 +198,15 @@ export class Sink {
 
   #account(batch: readonly string[], written: number): void {
     let chars = 0;
-    for (let i = 0; i < written; i++) chars += batch[i]!.length;
-    this.#heldLines -= written;
+    let lines = 0;
+    for (let i = 0; i < written; i++) {
+      chars += batch[i]!.length;
+      lines += linesIn(batch[i]!);
+    }
+    this.#heldLines -= lines;
     this.#heldChars -= chars;
-    this.written += written;
-    if (written > 0) this.#options.written?.add(written);
+    this.written += lines;
+    if (lines > 0) this.#options.written?.add(lines);
   }
 
   #failed(error: unknown): void {
@@ -245,4 +251,10 @@ export class Sink {
     if (this.#lines.length > 0 && this.#cancelTimer === undefined) this.#pump();
     else if (this.#lines.length === 0) { for (const waiter of this.#waiters.splice(0)) waiter(); }
   }
+}
+
+function linesIn(piece: string): number {
+  let count = 0;
+  for (let at = piece.indexOf("\n"); at >= 0; at = piece.indexOf("\n", at + 1)) count++;
+  return count;
 }

@@ -142,6 +142,10 @@ export class Listener implements ListenerHost<any, any, any>, CallHost {
     return this.identifyWith ?? (() => ({}));
   }
 
+  get now(): number {
+    return this.guard.now;
+  }
+
   /** Requests that wait for an answer or whose handler still runs. */
   get pending(): number {
     return this.#waiting.size + this.#late.size;

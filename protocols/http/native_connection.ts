@@ -190,7 +190,7 @@ export class NativeConnection {
 
   /** Who gets many answers within a moment lets the others go first. */
   #turn(response: Response): Response | Promise<Response> {
-    const now = performance.now();
+    const { now } = this.#host;
     if (now - this.#burstAt > burstMs) {
       this.#burstAt = now;
       this.#burst = 1;
