@@ -3,7 +3,7 @@ import type { SupervisorState } from "../control.ts";
 import type { Plan } from "../manifest/plan.ts";
 import { type ExitCode, exitCodes } from "../supervisor/exit_code.ts";
 import { compileToRun, supervise } from "../supervisor/run.ts";
-import type { Entries } from "../supervisor/supervisor.ts";
+import type { Entries } from "../supervisor/supervisor_options.ts";
 import { AlreadyRunning } from "../supervisor/runtime_folder.ts";
 import type { Given, Terminal } from "./command.ts";
 import { usualManifest } from "./find_service.ts";

@@ -40,14 +40,22 @@ export class Acceptor {
   readonly #servers = new Map<string, net.Server>();
   readonly #places = new Map<number, Place>();
   #waiting: Waiting[] = [];
+  /** One at a time: what one has opened the next one must find. */
+  #opening: Promise<unknown> = Promise.resolve();
   /** Connections refused because no worker took them. */
   refused = 0;
 
   /**
-   * Listens on what of `wanted` is not open yet; returns the addresses by listener, in the order of its `listen` ("" for
+   * Listens on what of `wanted` is not open yet; resolves with the addresses by listener, in the order of its `listen` ("" for
    * those that workers bind), port 0 resolved. Rejects, leaving open what was open, when one cannot be bound.
    */
-  async open(wanted: readonly ListenerAddress[]): Promise<Record<string, string[]>> {
+  open(wanted: () => readonly ListenerAddress[]): Promise<Record<string, string[]>> {
+    const opened = this.#opening.then(() => this.#open(wanted()));
+    this.#opening = opened.catch(() => {});
+    return opened;
+  }
+
+  async #open(wanted: readonly ListenerAddress[]): Promise<Record<string, string[]>> {
     const addresses: Record<string, string[]> = {};
     const opened: string[] = [];
     try {

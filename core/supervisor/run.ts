@@ -17,7 +17,8 @@ import type { Compiled } from "./event.ts";
 import { exitCodes } from "./exit_code.ts";
 import type { InProcess, WorkerParts } from "./run_in_process.ts";
 import { manifestHash, runtimeFolderPath } from "./runtime_folder.ts";
-import { type Ending, type Entries, Supervisor } from "./supervisor.ts";
+import { Supervisor } from "./supervisor.ts";
+import type { Ending, Entries } from "./supervisor_options.ts";
 
 /** Options of {@link run}. */
 export interface RunOptions {

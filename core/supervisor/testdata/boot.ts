@@ -3,7 +3,8 @@ import { compile } from "../../manifest/mod.ts";
 import type { SupervisorState } from "../../control.ts";
 import type { Plan } from "../../manifest/plan.ts";
 import { Output } from "../output.ts";
-import { Supervisor, type SupervisorOptions } from "../supervisor.ts";
+import { Supervisor } from "../supervisor.ts";
+import type { SupervisorOptions } from "../supervisor_options.ts";
 
 const entry = new URL("./fake_child.ts", import.meta.url).href;
 
