@@ -15,7 +15,6 @@ import { pathToFileURL } from "node:url";
 import { type Clock, jitter, systemClock } from "../clock.ts";
 import type { Log, PoolHandle } from "../context.ts";
 import { ServiceError } from "../errors.ts";
-import type { Scope } from "../scope.ts";
 import type {
   BoundService,
   DispatchOptions,
@@ -23,28 +22,17 @@ import type {
   PoolOptions,
   PoolSettings,
   RunOptions,
-  ThreadDescription,
 } from "./pool_options.ts";
+import { EarliestTimer } from "./earliest_timer.ts";
 import { ForwardedWriter } from "./forwarded.ts";
 import { Job } from "./job.ts";
-import { type PoolMetrics, poolMetrics, type SeriesWriter } from "./pool_metrics.ts";
+import { type PoolMetrics, poolMetrics } from "./pool_metrics.ts";
 import { lostError, PoolThread, type ThreadEvents } from "./pool_thread.ts";
+import { Place } from "./place.ts";
 import { waitAsync } from "./ring.ts";
 import type { FromThread, ServiceSource } from "./thread_protocol.ts";
+import { WaitingJobs } from "./waiting_jobs.ts";
 import { encodeError } from "./wire_error.ts";
-
-/** A place for a thread; threads come and go, places stay. */
-interface Place {
-  readonly number: number;
-  thread: PoolThread | undefined;
-  replaced: number;
-  lastError: string;
-  /** Losses in a row without an answer in between. */
-  losses: number;
-  sinceMs: number;
-  cancel: (() => void) | undefined;
-  loading: Map<number, { resolve(): void; reject(error: Error): void }>;
-}
 
 /** Run time that is handed to a thread in advance: 0.4 ms. */
 const lnAheadMs = Math.log(0.4);
@@ -76,9 +64,7 @@ export class Pool implements PoolHandle {
   readonly #places: Place[] = [];
   readonly #services: ServiceSource[] = [];
   readonly #bound = new Map<string, BoundService>();
-  /** Jobs without a thread, oldest at #first; those already over are skipped. */
-  #queue: Job[] = [];
-  #first = 0;
+  readonly #waiting = new WaitingJobs();
   /** Calls without an answer. */
   #outstanding = 0;
   readonly #most: number;
@@ -91,8 +77,7 @@ export class Pool implements PoolHandle {
   readonly #own = new Int32Array(new SharedArrayBuffer(4));
   readonly #unwoken = new Set<PoolThread>();
   #waking = false;
-  #limitMs = Infinity;
-  #cancelLimit: (() => void) | undefined;
+  readonly #limits: EarliestTimer;
   #cancelSteal: (() => void) | undefined;
   #closing: Promise<void> | undefined;
   #closed = false;
@@ -112,21 +97,13 @@ export class Pool implements PoolHandle {
     this.#log = options.log;
     this.#metrics = poolMetrics(options.stats, name);
     this.#forwarded = new ForwardedWriter(options.log, options.userStats);
+    this.#limits = new EarliestTimer(this.#clock, () => this.#checkLimits());
     this.#most = plan.threads + plan.queue;
     this.ready = this.#ready.promise;
     this.ready.catch(() => {});
     options.scope.defer(() => this.close());
     for (let number = 0; number < plan.threads; number++) {
-      const place: Place = {
-        number,
-        thread: undefined,
-        replaced: 0,
-        lastError: "",
-        losses: 0,
-        sinceMs: 0,
-        cancel: undefined,
-        loading: new Map(),
-      };
+      const place = new Place(number);
       this.#places.push(place);
       this.#start(place);
     }
@@ -245,13 +222,13 @@ export class Pool implements PoolHandle {
       job.onAbort = () => this.#leave(job);
       signal.addEventListener("abort", job.onAbort, { once: true });
     }
-    if (this.#first === this.#queue.length) {
+    if (this.#waiting.peek() === undefined) {
       const thread = this.#pick(job);
-      if (thread !== undefined && this.#send(thread, job)) return this.#watch(job.limitMs);
+      if (thread !== undefined && this.#send(thread, job)) return this.#limits.watch(job.limitMs);
       if (job.over) return;
     }
-    this.#queue.push(job);
-    this.#watch(job.limitMs);
+    this.#waiting.push(job);
+    this.#limits.watch(job.limitMs);
   }
 
   #refuse(job: Job): void {
@@ -323,17 +300,10 @@ export class Pool implements PoolHandle {
 
   /** Gives waiting jobs to threads that may have more. */
   #refill(): void {
-    while (this.#first < this.#queue.length) {
-      const job = this.#queue[this.#first]!;
-      if (!job.over) {
-        const thread = this.#pick(job);
-        if (thread === undefined || !this.#send(thread, job) && !job.over) break;
-      }
-      this.#queue[this.#first++] = undefined as never;
-    }
-    if (this.#first === this.#queue.length || this.#first > 1024) {
-      this.#queue = this.#queue.slice(this.#first);
-      this.#first = 0;
+    for (let job = this.#waiting.peek(); job !== undefined; job = this.#waiting.peek()) {
+      const thread = this.#pick(job);
+      if (thread === undefined || !this.#send(thread, job) && !job.over) return;
+      this.#waiting.take();
     }
   }
 
@@ -397,7 +367,7 @@ export class Pool implements PoolHandle {
     }
     if (thread.state === "stopping" && thread.load === 0) thread.terminate("leak");
     // Answers by message come outside of drain().
-    if (job.source !== undefined || this.#first < this.#queue.length) this.#afterSoon();
+    if (job.source !== undefined || this.#waiting.peek() !== undefined) this.#afterSoon();
   }
 
   #afterScheduled = false;
@@ -458,7 +428,7 @@ export class Pool implements PoolHandle {
       const text = `The thread of pool "${this.name}" ended before it began with ${this.#textOf(job)}`;
       this.#over(job).reject(new ServiceError("pool_lost", text, { retryable: true }));
     }
-    this.#queue.splice(this.#first, 0, ...back.filter((job) => !job.over));
+    this.#waiting.putBack(back.filter((job) => !job.over));
   }
 
   #message(thread: PoolThread, message: FromThread): void {
@@ -513,25 +483,12 @@ export class Pool implements PoolHandle {
 
   // --- limits
 
-  /** Sees to it that limits are looked at when `limitMs` comes. */
-  #watch(limitMs: number): void {
-    if (limitMs >= this.#limitMs) return;
-    this.#limitMs = limitMs;
-    this.#cancelLimit?.();
-    this.#cancelLimit = this.#clock.after(Math.max(0, limitMs - this.#clock.now()), () => {
-      this.#limitMs = Infinity;
-      this.#checkLimits();
-    });
-  }
-
   #checkLimits(): void {
     // What has been answered in time but not yet read is not late.
     this.#drain();
     const nowMs = this.#clock.now();
     let next = Infinity;
-    for (let i = this.#first; i < this.#queue.length; i++) {
-      const job = this.#queue[i]!;
-      if (job.over) continue;
+    for (const job of this.#waiting) {
       if (job.limitMs <= nowMs) this.#expire(job, nowMs);
       else next = Math.min(next, job.limitMs);
     }
@@ -546,7 +503,7 @@ export class Pool implements PoolHandle {
         next = Math.min(next, job.killMs, job.limitMs > nowMs ? job.limitMs : Infinity);
       }
     }
-    this.#watch(next);
+    this.#limits.watch(next);
   }
 
   #expire(job: Job, nowMs: number): void {
@@ -599,7 +556,7 @@ export class Pool implements PoolHandle {
   // --- life of threads
 
   #start(place: Place): void {
-    place.cancel = undefined;
+    place.cancelStart = undefined;
     place.sinceMs = this.#clock.now();
     place.thread = new PoolThread(place.number, place.sinceMs, this.plan.heap, {
       pool: this.name,
@@ -680,7 +637,7 @@ export class Pool implements PoolHandle {
     });
     if (cause === "failed to start" && !this.#everReady) return;
     if (waitMs === 0) this.#start(place);
-    else place.cancel = this.#clock.after(waitMs, () => this.#start(place));
+    else place.cancelStart = this.#clock.after(waitMs, () => this.#start(place));
   }
 
   #why(cause: string | undefined, error: Error | undefined): string {
@@ -708,27 +665,7 @@ export class Pool implements PoolHandle {
   /** What the meta page shows. */
   describe(): PoolDescription {
     const nowMs = this.#clock.now();
-    const threads = this.#places.map((place): ThreadDescription => {
-      const { thread } = place;
-      const job = thread?.current;
-      const state = thread === undefined || thread.state === "ended"
-        ? "waiting to restart"
-        : thread.state !== "ready"
-        ? thread.state
-        : job === undefined
-        ? "idle"
-        : "busy";
-      const mark = job === undefined ? "" : thread!.markOf(job);
-      return {
-        thread: place.number,
-        state,
-        job: job === undefined ? "" : this.#textOf(job) + (mark === "" ? "" : `: ${mark}`),
-        sinceMs: nowMs - (job === undefined ? place.sinceMs : thread!.busySinceMs),
-        answered: thread?.answered ?? 0,
-        replaced: place.replaced,
-        lastError: place.lastError,
-      };
-    });
+    const threads = this.#places.map((place) => place.describe(nowMs, (job) => this.#textOf(job)));
     const busy = threads.filter(({ state }) => state === "busy").length;
     return {
       name: this.name,
@@ -748,7 +685,7 @@ export class Pool implements PoolHandle {
   async #close(drainMs: number): Promise<void> {
     const untilMs = this.#clock.now() + drainMs;
     this.#ready.reject(new ServiceError("draining", `Pool "${this.name}" was closed`));
-    for (const place of this.#places) place.cancel?.();
+    for (const place of this.#places) place.cancelStart?.();
     if (this.#outstanding > 0) {
       await this.#within(
         drainMs,
@@ -765,12 +702,11 @@ export class Pool implements PoolHandle {
     await this.#within(Math.max(leftMs, stopping.length > 0 ? 100 : 0), this.#allStopped(stopping));
     for (const { thread } of this.#places) thread?.terminate(undefined);
     await Promise.all(ending);
-    for (let i = this.#first; i < this.#queue.length; i++) {
-      const job = this.#queue[i]!;
-      if (!job.over) this.#over(job).reject(new ServiceError("draining", `Pool "${this.name}" was closed`));
+    for (const job of this.#waiting) {
+      this.#over(job).reject(new ServiceError("draining", `Pool "${this.name}" was closed`));
     }
     this.#closed = true;
-    this.#cancelLimit?.();
+    this.#limits.cancel();
     this.#cancelSteal?.();
     Atomics.add(this.#bell, 0, 1);
     Atomics.notify(this.#bell, 0);

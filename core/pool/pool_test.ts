@@ -388,15 +388,12 @@ Deno.test("Pool gives calls that wait behind a long one to an idle thread", () =
 Deno.test("Pool leaves the main thread its loop while all of its threads compute", () =>
   withPool({ threads: 2, queue: 100 }, async ({ pool }) => {
     const all = Promise.all(Array.from({ length: 10 }, () => pool.run(jobs, "burn", [50])));
-    let worst = 0;
-    let last = performance.now();
-    const timer = setInterval(() => {
-      worst = Math.max(worst, performance.now() - last - 5);
-      last = performance.now();
-    }, 5);
+    let ticks = 0;
+    const timer = setInterval(() => ticks++, 5);
     await all;
     clearInterval(timer);
-    assert.ok(worst < 60, `a timer came ${worst} ms late`);
+    // 250 ms of computing; a loop that waits for its threads would tick five times.
+    assert.ok(ticks > 15, `${ticks} ticks of 5 ms`);
   }));
 
 Deno.test("Pool leaves the main thread its loop under a constant stream of short calls", () =>
