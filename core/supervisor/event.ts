@@ -22,4 +22,5 @@ export type SupervisorEvent =
   | { type: "command"; message: ChannelMessage; asker: Asker }
   | { type: "compiled"; result: Compiled }
   | { type: "opened" }
+  | { type: "steered" }
   | { type: "fault"; message: string };

@@ -76,6 +76,8 @@ export interface Actual {
   readonly steered: number | null;
   /** The groups changed since that was set up. */
   readonly steeringStale: boolean;
+  /** A worker has been asked to change the steering and has not done so yet. */
+  readonly steeringBusy: boolean;
 }
 
 /** What to do. */
@@ -94,13 +96,15 @@ export type Action =
 export function reconcile(goal: Goal, actual: Actual, now: number): Action[] {
   const guarded = guard(goal, actual, now);
   if (goal.phase !== "run") return [...guarded, ...finish(goal, actual)];
+  const retired = retire(goal, actual);
   return [
     ...guarded,
     ...start(goal, actual, now),
     ...commit(goal, actual),
-    ...retire(goal, actual),
+    ...retired,
     ...recycle(goal, actual, now),
-    ...steer(goal, actual),
+    // Who is told to leave steers for itself, and nobody must undo that in the same breath.
+    ...(retired.length > 0 ? [] : steer(goal, actual)),
   ];
 }
 
@@ -148,10 +152,10 @@ function commit({ next }: Goal, { children }: Actual): Action[] {
 }
 
 /** Processes that nobody wants any more: of another generation, beyond the count, or replaced. */
-function retire(goal: Goal, { children }: Actual): Action[] {
+function retire(goal: Goal, { children, steeringBusy }: Actual): Action[] {
   const actions: Action[] = [];
-  // One at a time: the kernel can keep new connections from one member of a group only.
-  let leaving = children.some((child) => child.state === "draining" && child.listening);
+  // One at a time: the kernel can keep new connections from one member of a group only, and the last one to say wins.
+  let leaving = steeringBusy || children.some((child) => child.state === "draining" && child.listening);
   for (const child of children) {
     const { serial } = child;
     if (child.killed || (child.state !== "ready" && child.state !== "starting")) continue;
@@ -195,7 +199,8 @@ function worn({ memoryBytes }: Limits, child: ChildView, now: number): string {
 }
 
 /** New connections go everywhere but to the worker that leaves or, when none does, to one that is silent. */
-function steer({ limits }: Goal, { children, steered, steeringStale }: Actual): Action[] {
+function steer({ limits }: Goal, { children, steered, steeringStale, steeringBusy }: Actual): Action[] {
+  if (steeringBusy) return [];
   const members = children.filter((child) => child.listening && !child.killed);
   const silent = (child: ChildView) => child.state === "hung" || child.silentMs > limits.silentMs;
   const away = members.find((child) => child.state === "draining") ?? members.find(silent);

@@ -230,6 +230,20 @@ const cases: Case[] = [
     wanted: [{ type: "drain", serial: 2, cause: "reload" }],
   },
   {
+    name: "lets who leaves next steer for itself when the last one is gone",
+    goal: { generation: 2, governor: false },
+    children: [child(2), child(3, { id: 1, generation: 2 }), child(4, { id: 2, generation: 2 })],
+    actual: { steered: 1, steeringStale: true },
+    wanted: [{ type: "drain", serial: 2, cause: "reload" }],
+  },
+  {
+    name: "lets nobody leave while the steering is being changed",
+    goal: { generation: 2, governor: false },
+    children: [child(2), child(3, { id: 1, generation: 2 }), child(4, { id: 2, generation: 2 })],
+    actual: { steered: 1, steeringStale: true, steeringBusy: true },
+    wanted: [],
+  },
+  {
     name: "removes what a given-up reload has started",
     children: [
       child(1),
@@ -307,7 +321,7 @@ const cases: Case[] = [
 
 for (const { name, goal: change, children, actual, wanted } of cases) {
   Deno.test(`reconcile() ${name}`, () => {
-    const all = { children, seats: [], steered: null, steeringStale: false, ...actual };
+    const all = { children, seats: [], steered: null, steeringStale: false, steeringBusy: false, ...actual };
     assert.deepEqual(reconcile({ ...goal, ...change }, all, now), wanted);
   });
 }

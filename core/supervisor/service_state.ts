@@ -63,6 +63,7 @@ export class ServiceState {
   acceptor: Acceptor | undefined;
   steered: number | null = null;
   steeringStale = false;
+  steeringBusy = false;
   /** Some worker has been ready. */
   everReady = false;
   /** All of them were, once. */
@@ -134,8 +135,8 @@ export class ServiceState {
 
   /** What reconcile() judges. */
   actual(): Actual {
-    const { steered, steeringStale } = this;
-    return { children: this.all(), seats: [...this.seats.values()], steered, steeringStale };
+    const { steered, steeringStale, steeringBusy } = this;
+    return { children: this.all(), seats: [...this.seats.values()], steered, steeringStale, steeringBusy };
   }
 
   phase(): string {

@@ -18,6 +18,7 @@ import { claimRuntimeFolder, cleanStaleFolders } from "./runtime_folder.ts";
 import { ServiceMemory } from "./service_memory.ts";
 import { ServiceState } from "./service_state.ts";
 import { adoptChild, channelLost, childListens, childReady, startChild } from "./start_child.ts";
+import { steerAway, unsteer } from "./steer.ts";
 import { failService, stopService } from "./stop_service.ts";
 import type { Ending, SupervisorOptions } from "./supervisor_options.ts";
 
@@ -144,11 +145,7 @@ export class Supervisor {
     const state = this.#state;
     if (action.type === "start") return startChild(state, action, ++this.#serial);
     if (action.type === "commit") return commitReload(state);
-    if (action.type === "unsteer") {
-      state.steered = null;
-      if (action.via !== null) state.children.get(action.via)?.channel?.send({ type: "unsteer" });
-      return;
-    }
+    if (action.type === "unsteer") return unsteer(state, action.via);
     const child = state.children.get(action.serial)!;
     switch (action.type) {
       case "doom":
@@ -161,16 +158,8 @@ export class Supervisor {
       case "kill":
         return killChild(state, child, action.cause);
       case "steerAway":
-        return this.#steerAway(child, state.children.get(action.via)!);
+        return steerAway(state, child, state.children.get(action.via)!);
     }
-  }
-
-  #steerAway(child: Child, via: Child): void {
-    const places = this.#state.groups.places(child.serial);
-    const place = Object.values(places)[0];
-    this.#state.steered = child.serial;
-    this.#state.steeringStale = false;
-    if (place) via.channel?.send({ type: "steerAway", ...place, places });
   }
 
   #handle(event: SupervisorEvent): void {
@@ -186,6 +175,9 @@ export class Supervisor {
         return reloadCompiled(state, event.result);
       case "fault":
         return failService(state, event.message);
+      case "steered":
+        state.steeringBusy = false;
+        return;
       case "opened":
         return;
     }
