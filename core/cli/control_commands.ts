@@ -106,7 +106,8 @@ export const stacks = control(
   async (found, given, terminal) => {
     const answer = await found.request<StacksAnswer>({ type: "stacks" }, answerMs);
     const text = answer.stacks.map(({ role, id, pid, frames, error }) => {
-      const lines = error === "" ? frames.map(formatFrame) : [error];
+      const idle = frames.every(({ file }) => file.startsWith("ext:"));
+      const lines = error !== "" ? [error] : idle ? ["nothing: it waits"] : frames.map(formatFrame);
       return [`${role} ${id} (pid ${pid})`, ...lines.map((line) => `  ${line}`)].join("\n");
     });
     print(given, terminal, answer, text.join("\n"));

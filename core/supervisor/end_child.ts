@@ -131,13 +131,16 @@ function childDied(state: ServiceState, child: Child, cause: string, uptimeMs: n
     seat.failures = failuresAfter(seat.failures, uptimeMs);
     seat.notBefore = state.clock.now() + backoffMs(seat.failures);
   }
+  const replaced = state.all(child.role).some(({ id }) => id === child.id);
   const lines = detail.trimEnd().split("\n").slice(-mostDetailLines);
+  // What a hung process was doing is in the log already.
+  const shown = child.stack === "none" && lines[0] !== "";
   state.log.error(`${child.name} died`, {
     cause,
     childPid: child.pid,
     uptimeMs,
-    restartInMs: wanted ? backoffMs(seat.failures) : undefined,
-    detail: lines[0] === "" ? undefined : lines,
+    restartInMs: wanted && !replaced ? backoffMs(seat.failures) : undefined,
+    detail: shown ? lines : undefined,
   });
   const never = child.role === "worker" && !state.everReady && cause.startsWith("not ready");
   if (never) failService(state, `${child.name} was ${cause}`);

@@ -45,6 +45,8 @@ export async function joinSupervisor(onMessage: (message: ChannelMessage) => unk
     pid: Deno.pid,
     inspector: "",
   };
+  // Nothing that this process starts needs to know it.
+  Deno.env.delete("WEIR_TOKEN");
   channel!.send({ type: "hello", ...hello });
   return { channel: channel!, plan: await plan };
 }

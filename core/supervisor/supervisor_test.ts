@@ -338,6 +338,15 @@ Deno.test("Supervisor keeps accepting for a while after SIGTERM where the manife
   assert.match(booted.text, /drains \{"steer":null,"keep":250\}/);
 });
 
+Deno.test("Supervisor talks to its children over TCP where there are no unix sockets", async () => {
+  await using booted = new Booted({ plan: planOf({}, withGovernor), control: "tcp" });
+  await booted.supervisor.ready;
+  const note = JSON.parse(Deno.readTextFileSync(`${booted.folder}/control.json`));
+  assert.match(note.address, /^tcp:127\.0\.0\.1:\d+$/);
+  booted.supervisor.signal("SIGTERM");
+  assert.equal((await booted.supervisor.ended).code, 0);
+});
+
 Deno.test("Supervisor hands connections over where workers cannot share a port", async () => {
   const folder = Deno.makeTempDirSync({ prefix: "weir-test-" });
   const framing = { delimiter: "\n", max: "1KiB" };
