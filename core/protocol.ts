@@ -68,6 +68,11 @@ export interface ByteStream {
   readonly native?: Deno.Conn;
   /** The node socket where this is one. */
   readonly node?: unknown;
+  /**
+   * Lets go of the stream without closing the connection: a descriptor of it that the caller owns from now on, -1
+   * where that is not possible (TLS, other systems). What was read from the stream before stays read.
+   */
+  detach?(): number;
 }
 
 /** What a protocol gets from the worker for one listener. */

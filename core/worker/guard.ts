@@ -249,6 +249,13 @@ export class Guard {
     return socketCalls()?.tcpInfo(connection.fd)?.bytesReceived ?? -1;
   }
 
+  /** Ends a connection that the runtime does not let go of: one whose TLS handshake never comes. */
+  cut(connection: GuardedConnection, reason: Reason): void {
+    this.#fdsAt = -Infinity;
+    socketCalls()?.shutdown(connection.fd >= 0 ? connection.fd : this.#findFd(connection.port));
+    connection.done(reason);
+  }
+
   /** TLS connections do not tell their descriptor; those that stay long enough to be looked at are searched for. */
   #findFd(port: number): number {
     if (this.now - this.#fdsAt > 1000) {

@@ -13,12 +13,16 @@ const SO_ATTACH_REUSEPORT_CBPF = 51;
 const SO_DETACH_REUSEPORT_BPF = 68;
 const IPPROTO_TCP = 6;
 const TCP_INFO = 11;
+const SHUT_RDWR = 2;
+const F_DUPFD_CLOEXEC = 1030;
 const TCP_INFO_BYTES = 232;
 
 const symbols = {
   setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
   getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
   getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  shutdown: { parameters: ["i32", "i32"], result: "i32" },
   getpeername: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
 } as const;
 
@@ -65,6 +69,16 @@ export class SocketCalls {
     answer.bytesReceived = Number(view.getBigUint64(128, true));
     answer.notSentBytes = view.getUint32(144, true);
     return answer;
+  }
+
+  /** A second descriptor of the same open socket, closed on exec; -1 when there is none to be had. */
+  duplicate(fd: number): number {
+    return fd < 0 ? -1 : this.#c.fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  }
+
+  /** Ends both directions of a socket, whoever holds it. */
+  shutdown(fd: number): void {
+    if (fd >= 0) this.#c.shutdown(fd, SHUT_RDWR);
   }
 
   /** The descriptor that listens on `port`, -1 when this process has none. */

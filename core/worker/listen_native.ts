@@ -76,18 +76,19 @@ async function acceptLoop(
     }
     state.acceptedAt = performance.now();
     const remote = conn.remoteAddr as Deno.NetAddr;
+    const fd = fdSymbol === undefined ? -1 : (conn as unknown as Record<symbol, number>)[fdSymbol] ?? -1;
     options.onAccept({
-      stream: nativeStream(conn),
+      stream: nativeStream(conn, fd),
       address: remote.hostname ?? "",
       port: remote.port ?? 0,
       client: "",
       tls: options.tls !== undefined,
-      fd: fdSymbol === undefined ? -1 : (conn as unknown as Record<symbol, number>)[fdSymbol] ?? -1,
+      fd,
     });
   }
 }
 
-function nativeStream(conn: Deno.Conn) {
-  // Deno.Conn has the same methods; only `native` is added, so that no wrapper stands in the way of reads and writes.
-  return Object.assign(conn, { native: conn });
+function nativeStream(conn: Deno.Conn, fd: number) {
+  // Deno.Conn has the same methods; two are added, so that no wrapper stands in the way of reads and writes.
+  return Object.assign(conn, { native: conn, detach: () => socketCalls()?.duplicate(fd) ?? -1 });
 }

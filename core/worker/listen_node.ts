@@ -59,8 +59,15 @@ function tlsServer(options: ListenOptions, take: (socket: net.Socket) => void): 
   return server;
 }
 
-/** Takes over a socket that was accepted elsewhere; with `tls` it speaks first. */
-export function adopt(socket: net.Socket, options: Pick<ListenOptions, "onAccept">): void {
+/** Returns what takes over plain sockets that were accepted elsewhere, and speaks TLS on them where `tls` is given. */
+export function adopter(options: ListenOptions): (socket: net.Socket) => void {
+  if (!options.tls) return (socket) => adopt(socket, options);
+  const server = tlsServer(options, (socket) => adopt(socket, options));
+  return (socket) => void server.emit("connection", socket);
+}
+
+/** Takes over a socket on which the application's bytes come next. */
+function adopt(socket: net.Socket, options: Pick<ListenOptions, "onAccept">): void {
   const encrypted = socket instanceof tls.TLSSocket;
   socket.setNoDelay(true);
   const accepted: Accepted = {

@@ -3,6 +3,7 @@
  * closing the scope frees it, also when building stopped half-way. Listeners are bound last, when handlers are loaded
  * and pools are warm, so that whoever can connect is served.
  */
+import type { Socket } from "node:net";
 import type { Clock } from "../clock.ts";
 import { systemClock } from "../clock.ts";
 import type { Context, Log, PoolHandle, UserStats } from "../context.ts";
@@ -19,7 +20,7 @@ import type { RequestCall } from "./call.ts";
 import { type Accepted, Guard } from "./guard.ts";
 import { GuardedConnection } from "./guarded_connection.ts";
 import { HandlerModules } from "./handler_modules.ts";
-import { adopt, listenNode } from "./listen_node.ts";
+import { adopter, listenNode } from "./listen_node.ts";
 import { listenNative } from "./listen_native.ts";
 import { Listener } from "./listener.ts";
 import type { Listening, ListenOptions } from "./listening.ts";
@@ -79,6 +80,8 @@ interface Served {
   /** In the order of the plan; empty text for an address that the supervisor accepts on. */
   addresses: string[];
   accept: ListenOptions["onAccept"];
+  /** Takes over sockets that the supervisor accepted. */
+  adopt?: (socket: Socket) => void;
 }
 
 /** Builds and starts a worker. Rejects, with everything freed, when any part cannot be made. */
@@ -166,7 +169,7 @@ async function build(init: WorkerInit, scope: Scope): Promise<Worker> {
       const connection = guard.admit(accepted);
       if (!(connection instanceof GuardedConnection)) return refuse(accepted, connection);
       const native = accepted.stream.native;
-      if (accepted.tls && native) handshake(native as Deno.TlsConn, connection, server);
+      if (accepted.tls && native) handshake(native as Deno.TlsConn, guard, connection, server);
       else server.serve(connection);
     };
     return {
@@ -186,10 +189,9 @@ async function build(init: WorkerInit, scope: Scope): Promise<Worker> {
     stats,
     addresses: Object.fromEntries(served.map((one) => [one.name, one.addresses])),
     adopt(name, socket) {
-      const one = served.find((it) => it.name === name);
-      if (!one) return void (socket as { destroy(): void }).destroy();
-      // deno-lint-ignore no-explicit-any
-      adopt(socket as any, { onAccept: one.accept });
+      const adopt = served.find((it) => it.name === name)?.adopt;
+      if (adopt) adopt(socket as Socket);
+      else (socket as Socket).destroy();
     },
     steerAway: (self, size) =>
       served.forEach((one) => one.listenings.forEach((it) => it.steerAway(self, size))),
@@ -277,9 +279,11 @@ function refuser(server: ProtocolServer): (accepted: Accepted, reason: Reason) =
 
 async function handshake(
   conn: Deno.TlsConn,
+  guard: Guard,
   connection: GuardedConnection,
   server: ProtocolServer,
 ): Promise<void> {
+  connection.kill = (reason) => guard.cut(connection, reason);
   try {
     connection.alpn = (await conn.handshake()).alpnProtocol ?? "";
   } catch {
@@ -292,25 +296,25 @@ async function bind(one: Served, alone: boolean, log: Log, scope: Scope): Promis
   const { plan, guard } = one;
   const tls = readTls(plan);
   const errors = guard.acceptErrors;
+  const shared = {
+    backlog: plan.accept.backlog,
+    ...(tls ? { tls } : {}),
+    alpn: one.protocol.alpn,
+    onAccept: one.accept,
+    onError: (error: unknown, kind: "accept" | "tls") => {
+      if (kind === "tls") return guard.countClosed("tls_failed");
+      errors.add();
+      log.warn("accept failed", { listener: one.name, error });
+    },
+  };
   for (const address of plan.listen) {
-    const handedOver = isHandedOver(plan.accept.mode, address);
-    if (handedOver && !alone) {
+    const reusePort = address.transport === "tcp" && Deno.build.os === "linux";
+    const options: ListenOptions = { ...shared, address, reusePort };
+    if (isHandedOver(plan.accept.mode, address) && !alone) {
+      one.adopt ??= adopter(options);
       one.addresses.push("");
       continue;
     }
-    const options: ListenOptions = {
-      address,
-      backlog: plan.accept.backlog,
-      reusePort: address.transport === "tcp" && Deno.build.os === "linux",
-      ...(tls ? { tls } : {}),
-      alpn: one.protocol.alpn,
-      onAccept: one.accept,
-      onError: (error, kind) => {
-        if (kind === "tls") return guard.countClosed("tls_failed");
-        errors.add();
-        log.warn("accept failed", { listener: one.name, error });
-      },
-    };
     const native = one.protocol.native !== false && !tls?.clientCa && plan.accept.mode !== "handOff";
     const listening = native ? listenNative(options) : await listenNode(options);
     scope.defer(() => listening.close());

@@ -8,7 +8,7 @@ import { hasNativeServer, instantLength, instantStatus } from "./native_server.t
 import { nodeServer } from "./node_connection.ts";
 import { farewell } from "./refusal_response.ts";
 import { listenerService } from "./services.ts";
-import { watchUpgrades } from "./websockets.ts";
+import { wrapUpgrade } from "./websockets.ts";
 
 /** See core/protocol.ts. */
 export const http = {
@@ -22,7 +22,7 @@ export const http = {
         "this runtime lacks the native HTTP hook: HTTP/1.1 over node sockets, no HTTP/2, no WebSocket",
       );
     }
-    watchUpgrades();
+    wrapUpgrade();
     host.identify = identify;
     host.statusOf = (answer) => answer instanceof Response ? instantStatus(answer) || answer.status : 500;
     host.bytesOf = (answer) => answer instanceof Response ? instantLength(answer) : -1;

@@ -11,7 +11,7 @@ import { instantStatus, type NativeServing, serveNative } from "./native_server.
 import { refusalResponse } from "./refusal_response.ts";
 import { type BodyDeclaration, declaredBody, headBytes, withBoundedBody } from "./request_limits.ts";
 import type { HttpService } from "./routes.ts";
-import { takeUpgrade } from "./websockets.ts";
+import { acceptWebSocket, checkUpgrade, markUpgradable, socketOf, type Upgrader } from "./websockets.ts";
 
 /** The host of an HTTP listener. */
 export type HttpHost = ListenerHost<HttpListenerPlan, Request, Response | Refusal>;
@@ -31,9 +31,12 @@ interface Info {
 }
 
 const nothing = () => {};
+const nothingRead = new Uint8Array();
+/** What `Deno.upgradeWebSocket` gives back for the handler to return. */
+const upgradedResponse = new Response(null, { status: 200 });
 
 /** See the module's header. */
-export class NativeConnection {
+export class NativeConnection implements Upgrader {
   readonly #connection: Connection;
   readonly #host: HttpHost;
   readonly #service: HttpService;
@@ -103,6 +106,7 @@ export class NativeConnection {
       return this.#last(refusalResponse(new Refusal(refused), true), info);
     }
     if (++this.#active === 1) connection.enter(body ? Phase.body : Phase.serving);
+    markUpgradable(message, this);
     const answer = this.#host.handle(connection, message, text, this.#service);
     if (answer instanceof Promise) {
       return answer.then((value) => this.#answer(request, message, info, body, value));
@@ -132,23 +136,21 @@ export class NativeConnection {
       (body.bytes < 0 || body.bytes > drainBytes);
     if (unread) connection.closing = true;
     let response = answer instanceof Refusal ? refusalResponse(answer, false) : answer;
+    // The connection is not the server's any more: the answer must not come before it knows.
+    if (this.#socket) return this.#serving.finished.then(() => response, () => response);
     if (!(response instanceof Response)) {
       this.#host.log.error("handler answered with something that is no Response", { type: typeof response });
       response = refusalResponse(new Refusal("handler_error"), false);
     }
-    if (instantStatus(response) === 0) return this.#watch(request, response, info, unread);
+    if (instantStatus(response) === 0) return this.#watch(response, info, unread);
     this.#between();
     if (connection.closing) return unread ? this.#last(response, info) : this.#close(response);
     return this.#turn(response);
   }
 
   /** An answer that is not over when the handler returns: a stream, a WebSocket, or one with headers of its own. */
-  #watch(request: Request, response: Response, info: Info, unread: boolean): Response | Promise<Response> {
+  #watch(response: Response, info: Info, unread: boolean): Response | Promise<Response> {
     const connection = this.#connection;
-    if (response.status === 101) {
-      this.#upgraded(request);
-      return response;
-    }
     if (response.headers.get("connection")?.toLowerCase() === "close") connection.closing = true;
     if (this.#active === 1) connection.enter(Phase.stream);
     const over = () => this.#between();
@@ -161,13 +163,35 @@ export class NativeConnection {
     if (--this.#active === 0) this.#connection.enter(Phase.idle);
   }
 
-  #upgraded(request: Request): void {
-    this.#connection.enter(Phase.stream);
-    const socket = this.#socket = takeUpgrade(request);
-    socket?.addEventListener("close", () => {
+  /**
+   * Takes the connection away from the runtime's server: a second descriptor of its socket goes to the WebSocket, the
+   * first is closed without a word. What the server would still write, it writes to nobody.
+   */
+  upgrade(request: Request, options: Deno.UpgradeWebSocketOptions): Deno.WebSocketUpgrade {
+    checkUpgrade(request);
+    const connection = this.#connection;
+    if (this.#active > 1) throw new TypeError("Cannot upgrade: the connection serves other requests");
+    const fd = connection.tls ? -1 : connection.stream.detach?.() ?? -1;
+    if (fd < 0) {
+      throw new TypeError(
+        "Cannot upgrade: WebSockets need a connection without TLS; let a proxy end TLS before it",
+      );
+    }
+    const headers = new Headers(request.headers);
+    this.#serving.kill();
+    connection.enter(Phase.stream);
+    const socket = acceptWebSocket(new Request(request.url, { headers }), socketOf(fd), nothingRead, options);
+    this.#socket = socket;
+    connection.kill = (reason) => {
+      this.#endReason ??= reason;
+      socket.close(1011);
+      connection.done(reason);
+    };
+    socket.addEventListener("close", () => {
       this.#socket = undefined;
-      this.#connection.done(this.#endReason ?? "client_closed");
+      connection.done(this.#endReason ?? "client_closed");
     });
+    return { socket, response: upgradedResponse };
   }
 
   /** The last answer of this connection: the peer is told, and closes. */

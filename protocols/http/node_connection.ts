@@ -1,6 +1,6 @@
 /**
  * HTTP/1.1 over node sockets, for connections that only those can carry: handed over by the supervisor, or with client
- * certificates. node's parser and framing, the same limits, the same stack. No HTTP/2, no WebSocket.
+ * certificates. node's parser and framing, the same limits, the same stack. No HTTP/2.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
@@ -13,6 +13,7 @@ import type { HttpHost } from "./native_connection.ts";
 import { refusalResponse } from "./refusal_response.ts";
 import { declaredBody, headBytes, withBoundedBody } from "./request_limits.ts";
 import type { HttpService } from "./routes.ts";
+import { acceptWebSocket, checkUpgrade, markUpgradable } from "./websockets.ts";
 
 const nothing = () => {};
 
@@ -34,6 +35,14 @@ export function nodeServer(
     });
     // The guard owns all timers.
     server.keepAliveTimeout = server.headersTimeout = server.requestTimeout = 0;
+    server.on("upgrade", (incoming, socket, head) => {
+      const connection = connections.get(socket as Socket);
+      if (!connection) return void socket.destroy();
+      upgrade(incoming, socket as Socket, head, connection, host, service).catch((error) => {
+        host.log.error("upgrade failed", { error });
+        socket.destroy();
+      });
+    });
     server.on("clientError", (_error, socket) => {
       const connection = connections.get(socket as Socket);
       if (connection) host.refuse(connection, "protocol_error", "");
@@ -98,6 +107,37 @@ async function serve(
   const last = connection.closing || (declared !== undefined && !request.bodyUsed);
   await send(outgoing, response, last);
   connection.enter(Phase.idle);
+}
+
+/** A request that asks for another protocol: the handler makes a WebSocket of it, or it is refused. */
+async function upgrade(
+  incoming: IncomingMessage,
+  socket: Socket,
+  head: Uint8Array,
+  connection: Connection,
+  host: HttpHost,
+  service: HttpService,
+): Promise<void> {
+  const target = incoming.url ?? "/";
+  const request = toRequest(incoming, connection, "GET", target);
+  let opened: WebSocket | undefined;
+  if (request) {
+    markUpgradable(request, {
+      upgrade(request, options) {
+        checkUpgrade(request);
+        opened = acceptWebSocket(request, socket, head, options);
+        return { socket: opened, response: new Response(null) };
+      },
+    });
+    connection.enter(Phase.stream);
+    await host.handle(connection, request, `GET ${target}`, service);
+  }
+  if (!opened) {
+    socket.end("HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+    return connection.done("bad_request");
+  }
+  const webSocket = opened;
+  connection.finish = () => webSocket.close(1001, "the service is stopping");
 }
 
 function toRequest(

@@ -1,33 +1,116 @@
 /**
- * Knows the WebSockets that handlers open, so that a drain can close them politely (1001, going away) and a connection
- * counts as open while its socket is. Wraps `Deno.upgradeWebSocket` once per process; user code calls that as always.
+ * WebSockets for user code that calls `Deno.upgradeWebSocket` as always. The runtime's own upgrade only works under
+ * its own server, so that call is wrapped once per process: a request that came in here is upgraded by npm:ws on its
+ * connection, everything else by the runtime. Sockets are known to their connection, so that a drain can close them
+ * politely (1001, going away).
  */
+import { Buffer } from "node:buffer";
+import net from "node:net";
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import { WebSocketServer } from "ws";
 
-const opened = new Map<Request, WebSocket>();
-/** An upgrade whose answer never came back to us is forgotten when this many are waiting. */
-const maxWaiting = 256;
+/** Upgrades the connection that `request` came on. */
+export interface Upgrader {
+  upgrade(request: Request, options: Deno.UpgradeWebSocketOptions): Deno.WebSocketUpgrade;
+}
+
+/** What is used of a socket of npm:ws beside the standard interface. */
+interface NodeWebSocket {
+  binaryType: string;
+  on(event: string, listener: () => void): void;
+  ping(): void;
+  terminate(): void;
+}
+
+/** Where a request's connection is found; a property, because a map would cost every request a lookup. */
+const upgraderOf = Symbol("upgrader");
+
+/** Largest message, bytes: a bound, where the runtime has none. */
+const maxMessageBytes = 16 * 1024 * 1024;
+const servers = new Map<string, WebSocketServer>();
+const maxServers = 64;
 let wrapped = false;
 
-/** Starts to take note of upgrades. */
-export function watchUpgrades(): void {
+/** Makes `request` upgradable by `upgrader`. */
+export function markUpgradable(request: Request, upgrader: Upgrader): void {
+  (request as unknown as Record<symbol, Upgrader>)[upgraderOf] = upgrader;
+}
+
+/** Wraps `Deno.upgradeWebSocket`, once. */
+export function wrapUpgrade(): void {
   if (wrapped) return;
   wrapped = true;
-  const upgrade = Deno.upgradeWebSocket;
-  try {
-    Deno.upgradeWebSocket = (request, options) => {
-      const upgraded = upgrade(request, options);
-      if (opened.size >= maxWaiting) opened.delete(opened.keys().next().value!);
-      opened.set(request, upgraded.socket);
-      return upgraded;
-    };
-  } catch {
-    // A frozen namespace: sockets then end with the process.
+  const original = Deno.upgradeWebSocket;
+  Deno.upgradeWebSocket = (request, options = {}) => {
+    const upgrader = (request as unknown as Record<symbol, Upgrader | undefined>)[upgraderOf];
+    return upgrader ? upgrader.upgrade(request, options) : original(request, options);
+  };
+}
+
+/** Throws TypeError when `request` does not ask for a WebSocket. */
+export function checkUpgrade(request: Request): void {
+  const { headers } = request;
+  if (headers.get("upgrade")?.toLowerCase() !== "websocket") {
+    throw new TypeError('Cannot upgrade: the request has no header "upgrade: websocket"');
+  }
+  if (!headers.get("sec-websocket-key")) {
+    throw new TypeError('Cannot upgrade: the request has no header "sec-websocket-key"');
   }
 }
 
-/** The socket that was opened for `request`, once. */
-export function takeUpgrade(request: Request): WebSocket | undefined {
-  const socket = opened.get(request);
-  opened.delete(request);
-  return socket;
+/** A node socket on descriptor `fd`, which it owns. */
+export function socketOf(fd: number): net.Socket {
+  return new net.Socket({ fd, readable: true, writable: true });
+}
+
+/** Answers the handshake on `socket` and returns its WebSocket; RFC 6455 §4.2.2. */
+export function acceptWebSocket(
+  request: Request,
+  socket: Duplex,
+  head: Uint8Array,
+  options: Deno.UpgradeWebSocketOptions,
+): WebSocket {
+  const incoming = { method: "GET", url: "/", headers: Object.fromEntries(request.headers) };
+  let accepted: WebSocket | undefined;
+  serverFor(options.protocol ?? "").handleUpgrade(
+    incoming as unknown as IncomingMessage,
+    socket,
+    Buffer.from(head),
+    (socket: NodeWebSocket) => {
+      socket.binaryType = "arraybuffer";
+      keepAlive(socket, options.idleTimeout ?? 30);
+      accepted = socket as unknown as WebSocket;
+    },
+  );
+  if (!accepted) throw new TypeError("Cannot upgrade: the handshake is not valid");
+  return accepted;
+}
+
+function serverFor(protocol: string): WebSocketServer {
+  let server = servers.get(protocol);
+  if (!server) {
+    server = new WebSocketServer({
+      noServer: true,
+      clientTracking: false,
+      maxPayload: maxMessageBytes,
+      handleProtocols: () => protocol === "" ? false : protocol,
+    });
+    if (servers.size < maxServers) servers.set(protocol, server);
+  }
+  return server;
+}
+
+/** Pings a silent peer after half of `idleSeconds` and gives it up after all of them; 0 = never. */
+function keepAlive(socket: NodeWebSocket, idleSeconds: number): void {
+  if (idleSeconds <= 0) return;
+  let silentHalves = 0;
+  const heard = () => void (silentHalves = 0);
+  socket.on("message", heard);
+  socket.on("pong", heard);
+  const timer = setInterval(() => {
+    if (++silentHalves >= 2) return socket.terminate();
+    socket.ping();
+  }, idleSeconds * 500);
+  socket.on("close", () => clearInterval(timer));
 }

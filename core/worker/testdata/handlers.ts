@@ -34,3 +34,5 @@ export function socket(request: Request): Response {
 }
 
 export const echoing = (request: Request): Response => new Response(request.body);
+
+export const client = (_request: Request, context: Context): Response => new Response(context.request.client);

@@ -1,0 +1,49 @@
+import assert from "node:assert/strict";
+import { makeCertificates } from "../../tests/make_certificates.ts";
+import { serve, total } from "./testdata/serve.ts";
+
+async function curl(args: string[]): Promise<{ code: number; text: string }> {
+  const { code, stdout } = await new Deno.Command("curl", { args: ["-s", "-m", "10", ...args] }).output();
+  return { code, text: new TextDecoder().decode(stdout) };
+}
+
+Deno.test("a TLS listener serves HTTP/1.1 and HTTP/2, counts failed handshakes and cuts silent ones", async () => {
+  const folder = await makeCertificates(["localhost"]);
+  await using service = await serve({
+    tls: { cert: `${folder}/localhost.pem`, key: `${folder}/localhost.key` },
+    accept: { firstByte: "500ms" },
+  });
+  const url = `https://localhost:${service.port}/x`;
+  const trust = ["--cacert", `${folder}/ca.pem`];
+  const print = ["-w", " %{http_version}"];
+  assert.equal((await curl([...trust, ...print, "--http1.1", url])).text, "hello /x 1.1");
+  assert.equal((await curl([...trust, ...print, "--http2", url])).text, "hello /x 2");
+  const silent = await Deno.connect({ port: service.port, hostname: "127.0.0.1" });
+  const started = performance.now();
+  assert.equal(await silent.read(new Uint8Array(16)).catch(() => null), null);
+  assert.ok(performance.now() - started < 1000);
+  silent.close();
+  await curl([`http://localhost:${service.port}/`]);
+  assert.ok(total(service.memory, "weir_connections_closed_total", { reason: "tls_failed" }) >= 1);
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("a listener with clientCa takes only certified clients and knows their names", async () => {
+  const folder = await makeCertificates(["localhost", "web"]);
+  await using service = await serve({
+    tls: { cert: `${folder}/localhost.pem`, key: `${folder}/localhost.key`, clientCa: `${folder}/ca.pem` },
+  }, "client");
+  const url = `https://localhost:${service.port}/`;
+  const trust = ["--cacert", `${folder}/ca.pem`];
+  const web = ["--cert", `${folder}/web.pem`, "--key", `${folder}/web.key`];
+  assert.equal((await curl([...trust, ...web, url])).text, "web");
+  assert.notEqual((await curl([...trust, url])).code, 0);
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("a certificate without its key is refused before anything is bound", async () => {
+  const folder = await makeCertificates(["localhost", "other"]);
+  const tls = { cert: `${folder}/localhost.pem`, key: `${folder}/other.key` };
+  await assert.rejects(serve({ tls }));
+  await Deno.remove(folder, { recursive: true });
+});
