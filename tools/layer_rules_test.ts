@@ -39,6 +39,7 @@ Deno.test("layerProblems() accepts what the layers allow", () => {
     "mod.ts": ["core/a.ts", "meta/b.ts"],
     "meta/b.ts": ["core/a.ts", "node:path", "npm:/hono@4.0.0"].map((name) => name),
     "core/a_test.ts": ["protocols/http/mod.ts"],
+    "core/testdata/a.ts": ["protocols.ts"],
     "worker.ts": ["protocols/http/mod.ts", "core/a.ts"],
     "core/manifest/mod.ts": ["npm:/yaml@2.9.1"],
   });
