@@ -90,17 +90,32 @@ export function claimRuntimeFolder(path: string): RuntimeFolder {
   };
 }
 
-/** Removes what services of this user that were killed left behind. */
+/** Removes what services of this user that were killed left behind: folders and statistics files that nobody holds. */
 export function cleanStaleFolders(bases = runtimeBases()): void {
   for (const path of findRuntimeFolders("", bases)) {
-    try {
-      using lock = Deno.openSync(join(path, "lock"), { write: true });
-      if (!lock.tryLockSync(true)) continue;
+    unlessHeld(join(path, "lock"), () => {
       removeStatsFile(statsFilePath(path));
       removeQuietly(path);
-    } catch {
-      // Being made or removed by somebody just now: the next start looks again.
+    });
+  }
+  const name = new RegExp(`^weir-${Deno.uid() ?? 0}-[0-9a-f]{16}\\.stats$`);
+  for (const base of bases) {
+    for (const entry of Deno.readDirSync(base)) {
+      const path = join(base, entry.name);
+      // Just made and not locked yet: then its maker is alive.
+      if (entry.isFile && name.test(entry.name)) {
+        unlessHeld(path, () => removeStatsFile(path, { orphaned: true }));
+      }
     }
+  }
+}
+
+function unlessHeld(path: string, remove: () => void): void {
+  try {
+    using lock = Deno.openSync(path, { read: true, write: true });
+    if (lock.tryLockSync(true)) remove();
+  } catch {
+    // Being made or removed by somebody just now: the next start looks again.
   }
 }
 

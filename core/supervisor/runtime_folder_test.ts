@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { createStatsFile } from "../stats/mod.ts";
 import {
   AlreadyRunning,
   claimRuntimeFolder,
@@ -75,6 +76,26 @@ Deno.test(
     assert.deepEqual(findRuntimeFolders("", [base]), [alive]);
     assert.ok(Deno.statSync(join(base, "weir-of-somebody-else")).isDirectory);
     folder.release();
+  }),
+);
+
+Deno.test(
+  "cleanStaleFolders() removes statistics that nobody holds and whose maker is gone",
+  withBase((base) => {
+    const [mine, held, dead] = ["1", "2", "3"].map((digit) =>
+      join(base, `weir-${Deno.uid()}-${digit.repeat(16)}.stats`)
+    ) as [string, string, string];
+    for (const path of [mine, held, dead]) createStatsFile(path, { slots: 1 });
+    for (const path of [held, dead]) {
+      // The maker's pid stands fifth in the header; this one is no process's.
+      using file = Deno.openSync(path, { write: true });
+      file.seekSync(16, Deno.SeekMode.Start);
+      file.writeSync(new Uint8Array(new Int32Array([0x7ffffffe]).buffer));
+    }
+    using lock = Deno.openSync(held, { read: true, write: true });
+    lock.lockSync(true);
+    cleanStaleFolders([base]);
+    assert.deepEqual([...Deno.readDirSync(base)].map(({ name }) => join(base, name)).sort(), [mine, held]);
   }),
 );
 

@@ -27,6 +27,8 @@ export class ServiceMemory {
   readonly slotCount: number;
   readonly #memory: StatsMemory;
   readonly #slots: Slots;
+  /** Its lock tells other starts that this file is in use; see cleanStaleFolders(). */
+  readonly #held: Deno.FsFile | undefined;
 
   /** Makes the file (0600) for a service with this runtime folder, or memory that snapshots are applied to. */
   constructor(runtimeFolder: string, workers: number, wanted: "auto" | "snapshot") {
@@ -42,7 +44,14 @@ export class ServiceMemory {
     this.path = statsFilePath(runtimeFolder);
     this.reason = "";
     createStatsFile(this.path, { slots: this.slotCount });
+    this.#held = Deno.openSync(this.path, { read: true, write: true });
+    this.#held.tryLockSync(true);
     this.#memory = openStatsFile(this.path);
+  }
+
+  /** The file may be removed. */
+  close(): void {
+    this.#held?.close();
   }
 
   /** A slot for the stable id `key`; -1 when all are taken. */

@@ -268,6 +268,7 @@ export class Supervisor {
     try {
       await logging.close(flushMs);
       await Promise.all([stdout.flush(flushMs), stderr.flush(flushMs)]);
+      state.memory.close();
       state.folder.release();
     } finally {
       this.#ready.reject(new Error(`The service is not running: ${failure || "it was stopped"}`));
