@@ -29,6 +29,7 @@ const logging = createLogging(plan.logs, {
   clock: systemClock,
   directory: told.runtimeFolder,
   stats,
+  terminal: told.terminal ?? false,
 });
 const log = logging.logger("worker");
 captureConsole(logging.logger("console"));
@@ -72,23 +73,26 @@ function obey(worker: Worker, message: ChannelMessage): void {
     case "drain":
       stop(worker, message as unknown as Drain);
       return;
-    case "steerAway": {
-      const { self, size } = message as unknown as SteerAway;
-      return worker.steerAway(self, size);
-    }
+    case "steerAway":
+      return worker.steerAway(message as unknown as SteerAway);
     case "unsteer":
       return worker.unsteer();
     case "reopenLogs":
       return logging.reopen();
     case "logLevel": {
       const { logger, level, ttlMs } = message as unknown as LogLevel;
-      return logging.setLevel(logger, level, ttlMs);
+      try {
+        return logging.setLevel(logger, level, ttlMs);
+      } catch (error) {
+        return log.warn("level not set", { error });
+      }
     }
   }
 }
 
 async function stop(worker: Worker, drain: Drain): Promise<void> {
-  const left = await worker.drain(drain).catch((error) => {
+  const onUnbound = () => void channel.send({ type: "unbound" });
+  const left = await worker.drain({ ...drain, onUnbound }).catch((error) => {
     log.error("drain failed", { error });
     return 0;
   });

@@ -46,6 +46,26 @@ export interface WorkerInit {
   alone?: boolean;
 }
 
+/** A member of the SO_REUSEPORT groups: of all, or by address where they differ. */
+export interface Steering {
+  self: number;
+  size: number;
+  places?: Record<string, { self: number; size: number }>;
+}
+
+/** How a worker stops. */
+export interface DrainOptions {
+  /** Time during which it still accepts, although it is no longer ready. */
+  keepAcceptingMs: number;
+  /** Time that what is in flight gets. */
+  drainMs: number;
+  /** Its own place in the groups; null when it is alone. */
+  steer: { self: number; size: number } | null;
+  places?: Record<string, { self: number; size: number }>;
+  /** Called when its addresses are given back. */
+  onUnbound?: () => void;
+}
+
 /** A worker that serves. */
 export interface Worker {
   /** Where each listener listens, in the order of the plan; "" where the supervisor accepts. */
@@ -53,12 +73,11 @@ export interface Worker {
   readonly stats: SlotWriter;
   /** Takes over a node socket that the supervisor accepted for `listener`. */
   adopt(listener: string, socket: unknown): void;
-  steerAway(self: number, size: number): void;
+  /** Sends new connections everywhere but to a member of the SO_REUSEPORT groups that hangs. */
+  steerAway(place: Steering): void;
   unsteer(): void;
   /** Stops as core/control's Drain says; resolves with the number of connections that had to be cut. */
-  drain(
-    options: { keepAcceptingMs: number; drainMs: number; steer: { self: number; size: number } | null },
-  ): Promise<number>;
+  drain(options: DrainOptions): Promise<number>;
   /** Frees everything at once. */
   close(): Promise<void>;
 }
@@ -374,15 +393,14 @@ function beat(served: Served[], stats: SlotWriter, scope: Scope, clock: Clock): 
 
 async function drain(
   served: Served[],
-  options: { drainMs: number; steer: { self: number; size: number } | null },
+  options: DrainOptions,
   log: Log,
 ): Promise<number> {
   const end = performance.now() + options.drainMs;
   for (const one of served) one.guard.beginDrain();
   const { steer } = options;
   const listenings = served.flatMap((one) => one.listenings);
-  const steered = steer !== null && steer.size > 1 &&
-    listenings.map((it) => it.steerAway(steer.self, steer.size)).some(Boolean);
+  const steered = steer !== null && steerAway(listenings, { ...steer, ...places(options) });
   // What the kernel has queued, or is still shaking hands with, is ours: accept it before the socket goes.
   const settled = performance.now() + (steered ? steerSettleMs : 0);
   const limit = Math.min(end, performance.now() + 1000);
@@ -392,15 +410,29 @@ async function drain(
     await pause(5);
   }
   for (const listening of listenings) listening.close();
+  options.onUnbound?.();
+  const graceMs = Math.min(idleGraceMs, options.drainMs / 2);
   const open = () => served.reduce((sum, one) => sum + one.guard.connections.size + one.listener.pending, 0);
   while (open() > 0 && performance.now() < end) {
-    for (const one of served) one.guard.finishIdle(idleGraceMs);
+    for (const one of served) one.guard.finishIdle(graceMs);
     await pause(5);
   }
   let left = 0;
   for (const one of served) left += one.guard.killAll("drain");
   log.info("drained", { left, steered });
   return left;
+}
+
+function places({ places }: DrainOptions): Pick<Steering, "places"> {
+  return places ? { places } : {};
+}
+
+/** True when at least one group was steered. */
+function steerAway(listenings: readonly Listening[], { self, size, places }: Steering): boolean {
+  return listenings.map((it) => {
+    const place = places?.[it.address] ?? { self, size };
+    return place.size > 1 && it.steerAway(place.self, place.size);
+  }).some(Boolean);
 }
 
 function pause(ms: number): Promise<void> {
