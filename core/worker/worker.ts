@@ -212,8 +212,7 @@ async function build(init: WorkerInit, scope: Scope): Promise<Worker> {
       if (adopt) adopt(socket as Socket);
       else (socket as Socket).destroy();
     },
-    steerAway: (self, size) =>
-      served.forEach((one) => one.listenings.forEach((it) => it.steerAway(self, size))),
+    steerAway: (place) => void steerAway(served.flatMap((one) => one.listenings), place),
     unsteer: () => served.forEach((one) => one.listenings.forEach((it) => it.unsteer())),
     async drain(options) {
       stats.state("draining");
