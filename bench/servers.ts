@@ -110,8 +110,14 @@ export const servers: readonly Server[] = [
     name: "uWSGI",
     async program({ port, processes }) {
       const bin = await preparePython("uwsgi", ["uWSGI==2.0.31"]);
-      // The only socket of uWSGI that keeps HTTP connections without another process in between.
-      const socket = ["--http11-socket", `127.0.0.1:${port}`];
+      // Its HTTP router, because a worker behind its own HTTP socket serves one connection until that closes.
+      const socket = [
+        "--http",
+        `127.0.0.1:${port}`,
+        "--http-keepalive",
+        "--add-header",
+        "Connection: Keep-Alive",
+      ];
       return {
         command: [
           `${bin}/uwsgi`,
