@@ -59,3 +59,31 @@ Deno.test("a listener over node sockets cuts slow clients", async () => {
   assert.ok(half! >= 540 && half! < 800, `half ${half}`);
   assert.ok(idle! >= 450 && idle! < 700, `idle ${idle}`);
 });
+
+Deno.test("a draining listener over node sockets finishes the answers on their way", async () => {
+  const service = await serve(handOff, "echoing");
+  let feed!: ReadableStreamDefaultController<Uint8Array>;
+  const body = new ReadableStream<Uint8Array>({
+    start(controller) {
+      feed = controller;
+      controller.enqueue(new Uint8Array(1000));
+    },
+  });
+  const response = await fetch(service.url, { method: "POST", body });
+  const reader = response.body!.getReader();
+  let received = (await reader.read()).value!.length;
+  const left = service.worker.drain({ keepAcceptingMs: 0, drainMs: 5000, steer: null });
+  while (service.memory.slot(0).state !== "draining") await new Promise((resolve) => setTimeout(resolve, 5));
+  // The drain looks at connections once the port is given back, and then every few milliseconds.
+  await assert.rejects(async () => {
+    for (;; await new Promise((resolve) => setTimeout(resolve, 30))) {
+      (await Deno.connect({ port: service.port, hostname: "127.0.0.1" })).close();
+    }
+  });
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  feed.enqueue(new Uint8Array(1000));
+  feed.close();
+  for (let part = await reader.read(); !part.done; part = await reader.read()) received += part.value.length;
+  assert.equal(received, 2000);
+  assert.equal(await left, 0);
+});

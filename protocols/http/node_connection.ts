@@ -24,14 +24,17 @@ export function nodeServer(
   scope: Scope,
 ): (connection: Connection) => void {
   const connections = new WeakMap<Socket, Connection>();
+  /** Requests that a connection is answering. */
+  const active = new WeakMap<Connection, number>();
   const start = () => {
     const server = createServer({ maxHeaderSize: host.plan.limits.headers }, (incoming, outgoing) => {
       const connection = connections.get(incoming.socket);
       if (!connection) return void incoming.socket.destroy();
+      active.set(connection, (active.get(connection) ?? 0) + 1);
       serve(incoming, outgoing, connection, host, service).catch((error) => {
         host.log.error("answer failed", { error });
         incoming.socket.destroy();
-      });
+      }).finally(() => active.set(connection, active.get(connection)! - 1));
     });
     // The guard owns all timers.
     server.keepAliveTimeout = server.headersTimeout = server.requestTimeout = 0;
@@ -65,7 +68,11 @@ export function nodeServer(
     connection.kill = (reason) => {
       connection.done(reason);
     };
-    connection.finish = () => connection.done("drain");
+    connection.finish = () => {
+      // An answer on its way is the last one, and ends the connection itself.
+      if (active.get(connection)) connection.closing = true;
+      else connection.done("drain");
+    };
     (server ??= start()).emit("connection", socket);
     socket.resume();
   };
