@@ -66,7 +66,10 @@ export class AccessBytes {
       if (!this.#remember(status, reason, address)) return false;
     }
     at = put(buffer, at, this.#middle);
-    at = milliseconds(buffer, at, queueMs);
+    if (queueMs !== 0) {
+      at = put(buffer, at, queuePiece);
+      at = milliseconds(buffer, at, queueMs);
+    }
     at = put(buffer, at, handlerPiece);
     at = milliseconds(buffer, at, handlerMs);
     at = put(buffer, at, totalPiece);
@@ -101,7 +104,7 @@ export class AccessBytes {
   }
 
   #remember(status: number, reason: string, address: string): boolean {
-    const middle = `","status":${status},"reason":"${reason}","address":"${address}","id":"","queue_ms":`;
+    const middle = `","status":${status},"reason":"${reason}","address":"${address}"`;
     if (!/^[\x20-\x7e]*$/.test(address) || /["\\]/.test(address)) return false;
     this.#status = status;
     this.#reason = reason;
@@ -111,6 +114,7 @@ export class AccessBytes {
   }
 }
 
+const queuePiece = encoder.encode(',"queue_ms":');
 const handlerPiece = encoder.encode(',"handler_ms":');
 const totalPiece = encoder.encode(',"total_ms":');
 const bytesPiece = encoder.encode(',"bytes":');

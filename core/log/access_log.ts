@@ -75,7 +75,7 @@ export class AccessLog {
   }
 
   /**
-   * One line. `text` is the request line (`GET /users?x=1`), times are milliseconds (NaN or negative: that phase was not
+   * One line; an empty id and a queue time of 0 are left out. `text` is the request line (`GET /users?x=1`), times are milliseconds (NaN or negative: that phase was not
    * reached), `bytes` the size of the answer's body. The line's time is the request's end.
    */
   write(
@@ -114,9 +114,10 @@ export class AccessLog {
     }
     const line = '{"ts":"' + timestamp(endEpochMs) + this.#heads[level] + quoteText(text) + ',"status":' +
       status +
-      ',"reason":"' + reason + '","address":' + quoteText(address) + ',"id":' + quoteText(id) +
-      ',"queue_ms":' +
-      milliseconds(queueMs) + ',"handler_ms":' + milliseconds(handlerMs) + ',"total_ms":' +
+      ',"reason":"' + reason + '","address":' + this.#addressJson +
+      (id === "" ? "" : ',"id":' + quoteText(id)) +
+      (queueMs === 0 ? "" : ',"queue_ms":' + milliseconds(queueMs)) + ',"handler_ms":' +
+      milliseconds(handlerMs) + ',"total_ms":' +
       milliseconds(totalMs) +
       ',"bytes":' + bytes + this.#tail;
 

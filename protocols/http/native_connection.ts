@@ -11,7 +11,14 @@ import { instantStatus, type NativeServing, serveNative } from "./native_server.
 import { refusalResponse } from "./refusal_response.ts";
 import { type BodyDeclaration, declaredBody, headBytes, withBoundedBody } from "./request_limits.ts";
 import type { HttpService } from "./routes.ts";
-import { acceptWebSocket, checkUpgrade, markUpgradable, socketOf, type Upgrader } from "./websockets.ts";
+import {
+  acceptWebSocket,
+  addUpgrader,
+  checkUpgrade,
+  removeUpgrader,
+  socketOf,
+  type Upgrader,
+} from "./websockets.ts";
 
 /** The host of an HTTP listener. */
 export type HttpHost = ListenerHost<HttpListenerPlan, Request, Response | Refusal>;
@@ -20,7 +27,7 @@ export type HttpHost = ListenerHost<HttpListenerPlan, Request, Response | Refusa
 const burstAnswers = 32;
 const burstMs = 1;
 /** The head is measured on the first request of a connection and on every request at this distance. */
-const measureEvery = 32;
+const measureEvery = 256;
 /** A body that no handler read is worth draining up to here; beyond it the connection ends with the answer. */
 const drainBytes = 64 * 1024;
 /** How long a peer that still sends gets to read its answer before the connection is cut. */
@@ -50,6 +57,8 @@ export class NativeConnection implements Upgrader {
   /** Requests on this connection tend to have large heads: each is measured. */
   #heavy = false;
   #socket: WebSocket | undefined;
+  /** The last request; where there are several at once (HTTP/2) none can be upgraded anyway. */
+  #request: Request | undefined;
 
   constructor(connection: Connection, host: HttpHost, service: HttpService) {
     this.#connection = connection;
@@ -61,6 +70,7 @@ export class NativeConnection implements Upgrader {
       (request, info) => this.#serve(request, info),
       () => refusalResponse(new Refusal("handler_error"), true),
     );
+    addUpgrader(this);
     connection.kill = (reason) => {
       this.#endReason ??= reason;
       this.#serving.kill();
@@ -72,7 +82,12 @@ export class NativeConnection implements Upgrader {
     );
   }
 
+  serves(request: Request): boolean {
+    return this.#request === request;
+  }
+
   #over(reason: Reason): void {
+    removeUpgrader(this);
     if (this.#socket && this.#socket.readyState < WebSocket.CLOSED) return;
     this.#connection.done(this.#endReason ?? reason);
   }
@@ -106,7 +121,7 @@ export class NativeConnection implements Upgrader {
       return this.#last(refusalResponse(new Refusal(refused), true), info);
     }
     if (++this.#active === 1) connection.enter(body ? Phase.body : Phase.serving);
-    markUpgradable(message, this);
+    this.#request = message;
     const answer = this.#host.handle(connection, message, text, this.#service);
     if (answer instanceof Promise) {
       return answer.then((value) => this.#answer(request, message, info, body, value));
@@ -160,6 +175,7 @@ export class NativeConnection implements Upgrader {
   }
 
   #between(): void {
+    this.#request = undefined;
     if (--this.#active === 0) this.#connection.enter(Phase.idle);
   }
 

@@ -13,7 +13,7 @@ import type { HttpHost } from "./native_connection.ts";
 import { refusalResponse } from "./refusal_response.ts";
 import { declaredBody, headBytes, withBoundedBody } from "./request_limits.ts";
 import type { HttpService } from "./routes.ts";
-import { acceptWebSocket, checkUpgrade, markUpgradable } from "./websockets.ts";
+import { acceptWebSocket, addUpgrader, checkUpgrade, removeUpgrader, type Upgrader } from "./websockets.ts";
 
 const nothing = () => {};
 
@@ -129,15 +129,18 @@ async function upgrade(
   const request = toRequest(incoming, connection, "GET", target);
   let opened: WebSocket | undefined;
   if (request) {
-    markUpgradable(request, {
+    const upgrader: Upgrader = {
+      serves: (other) => other === request,
       upgrade(request, options) {
         checkUpgrade(request);
         opened = acceptWebSocket(request, socket, head, options);
         return { socket: opened, response: new Response(null) };
       },
-    });
+    };
+    addUpgrader(upgrader);
     connection.enter(Phase.stream);
     await host.handle(connection, request, `GET ${target}`, service);
+    removeUpgrader(upgrader);
   }
   if (!opened) {
     socket.end("HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");

@@ -12,6 +12,8 @@ import { WebSocketServer } from "ws";
 
 /** Upgrades the connection that `request` came on. */
 export interface Upgrader {
+  /** Whether `request` is the one it serves now. */
+  serves(request: Request): boolean;
   upgrade(request: Request, options: Deno.UpgradeWebSocketOptions): Deno.WebSocketUpgrade;
 }
 
@@ -23,8 +25,8 @@ interface NodeWebSocket {
   terminate(): void;
 }
 
-/** Where a request's connection is found; a property, because a map would cost every request a lookup. */
-const upgraderOf = Symbol("upgrader");
+/** Who may upgrade requests. Asked one after the other when there is one to upgrade, so that others cost nothing. */
+const upgraders = new Set<Upgrader>();
 
 /** Largest message, bytes: a bound, where the runtime has none. */
 const maxMessageBytes = 16 * 1024 * 1024;
@@ -32,9 +34,14 @@ const servers = new Map<string, WebSocketServer>();
 const maxServers = 64;
 let wrapped = false;
 
-/** Makes `request` upgradable by `upgrader`. */
-export function markUpgradable(request: Request, upgrader: Upgrader): void {
-  (request as unknown as Record<symbol, Upgrader>)[upgraderOf] = upgrader;
+/** From now on `upgrader` is asked for the requests that it serves. */
+export function addUpgrader(upgrader: Upgrader): void {
+  upgraders.add(upgrader);
+}
+
+/** It serves nothing any more. */
+export function removeUpgrader(upgrader: Upgrader): void {
+  upgraders.delete(upgrader);
 }
 
 /** Wraps `Deno.upgradeWebSocket`, once. */
@@ -43,8 +50,10 @@ export function wrapUpgrade(): void {
   wrapped = true;
   const original = Deno.upgradeWebSocket;
   Deno.upgradeWebSocket = (request, options = {}) => {
-    const upgrader = (request as unknown as Record<symbol, Upgrader | undefined>)[upgraderOf];
-    return upgrader ? upgrader.upgrade(request, options) : original(request, options);
+    for (const upgrader of upgraders) {
+      if (upgrader.serves(request)) return upgrader.upgrade(request, options);
+    }
+    return original(request, options);
   };
 }
 
