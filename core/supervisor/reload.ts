@@ -11,8 +11,13 @@ import { openAcceptor } from "./open_acceptor.ts";
 import { slotsFor } from "./service_memory.ts";
 import type { ServiceState } from "./service_state.ts";
 
+/** Compiles the manifest again; where the supervisor was given no manifest, the plan stays. */
+function compileAgain(state: ServiceState): () => Promise<Compiled> | Compiled {
+  return state.options.compile ?? (() => ({ plan: state.plan }));
+}
+
 /** Starts a reload, or refuses it; `askers` are told how it ends. */
-export function beginReload(state: ServiceState, askers: Asker[]): void {
+export function beginReload(state: ServiceState, askers: Asker[], compile = compileAgain(state)): void {
   const refusal = refusalOf(state);
   if (refusal !== "") {
     state.log.warn("reload refused", { cause: refusal });
@@ -20,7 +25,7 @@ export function beginReload(state: ServiceState, askers: Asker[]): void {
   }
   state.reload = { changes: [], askers };
   state.log.info("reloading");
-  prepare(state).then((result) => state.queue.push({ type: "compiled", result }));
+  prepare(state, compile).then((result) => state.queue.push({ type: "compiled", result }));
 }
 
 function refusalOf(state: ServiceState): string {
@@ -30,8 +35,10 @@ function refusalOf(state: ServiceState): string {
 }
 
 /** Compiles, and binds what the supervisor has to accept on. Never rejects. */
-async function prepare(state: ServiceState): Promise<Compiled> {
-  const { compile = () => ({ plan: state.plan }) } = state.options;
+async function prepare(
+  state: ServiceState,
+  compile: () => Promise<Compiled> | Compiled,
+): Promise<Compiled> {
   try {
     const result = await compile();
     if ("plan" in result && handedOver(result.plan).length > 0) await openAcceptor(state, result.plan);
@@ -85,6 +92,7 @@ export function commitReload(state: ServiceState): void {
   const workers = state.all("worker").filter((child) => child.generation === generation);
   state.acceptor?.keep(state.addresses.serve(plan, workers.map(({ addresses }) => addresses)));
   forgetPlans(state);
+  state.certificates.watch(plan);
   finishReload(state, true, `generation ${generation} serves`);
 }
 

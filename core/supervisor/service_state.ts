@@ -8,6 +8,7 @@ import type { Role, SupervisorState } from "../control.ts";
 import { createLogging, type Logging } from "../log/logging.ts";
 import type { Plan } from "../manifest/plan.ts";
 import type { Acceptor } from "./acceptor.ts";
+import { CertificateWatch } from "./certificate_watch.ts";
 import type { Child } from "./child.ts";
 import { consoleLines } from "./console_lines.ts";
 import type { ControlServer } from "./control_server.ts";
@@ -48,6 +49,7 @@ export class ServiceState {
   readonly groups = new SteeringGroups();
   readonly exits = new ExitHistory();
   readonly addresses = new ListeningAddresses();
+  readonly certificates = new CertificateWatch();
   /** Plans by generation: the one that serves, and those of processes that are still there. */
   readonly plans = new Map<number, Plan>();
   readonly stdout: Output;

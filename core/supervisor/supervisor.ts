@@ -74,6 +74,7 @@ export class Supervisor {
     }
     const { reason } = state.memory;
     if (reason !== "") state.log.warn("statistics by snapshots, limits per worker", { cause: reason });
+    state.certificates.watch(state.plan);
     this.#lastTick = state.clock.now();
     this.#stopTicking = state.clock.every(tickMs, () => {
       if (state.queue.empty) state.queue.push({ type: "tick" });
@@ -217,6 +218,10 @@ export class Supervisor {
     this.#lastTick = now;
     const slow = now - this.#lastRss >= rssEveryMs;
     if (slow) this.#lastRss = now;
+    if (slow && this.#state.certificates.changed()) {
+      this.#state.log.info("a certificate has changed: its workers are replaced");
+      beginReload(this.#state, [], () => ({ plan: this.#state.plan }));
+    }
     for (const child of this.#state.all()) {
       child.vitals?.observe(elapsedMs);
       if (!slow || child.vitals === undefined) continue;

@@ -25,6 +25,7 @@ export function planOf(plan: Partial<FramesPlan>): FramesPlan {
 export class TestHost implements ListenerHost<FramesPlan, Uint8Array, Uint8Array> {
   readonly name = "test";
   readonly directory = "/";
+  readonly now = 0;
   readonly plan: FramesPlan;
   readonly handler: unknown;
   readonly refusals: Array<{ reason: Reason; text: string }> = [];
