@@ -61,7 +61,7 @@ export interface Context {
   readonly request: RequestInfo;
   readonly log: Log;
   readonly stats: UserStats;
-  /** The manifest's `x-config` free part; an empty object where there is none. */
+  /** Layered configuration of the service (`governance.config`); an empty object where there is none. */
   readonly config: Readonly<Record<string, unknown>>;
   pool(name: string): PoolHandle;
   /** A short text shown in the list of requests in flight, also while this request hangs. */

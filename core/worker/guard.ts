@@ -285,10 +285,25 @@ export class Guard {
     const now = this.now = this.#clock.now();
     for (const connection of this.connections) {
       const between = connection.phase === Phase.idle || connection.phase === Phase.first;
-      if (connection.phase === Phase.stream || (between && now - connection.since >= forMs)) {
-        connection.finish();
-      }
+      if (connection.phase === Phase.stream) connection.finish();
+      if (!between || now - connection.since < forMs || this.#arriving(connection)) continue;
+      // The runtime closes it a turn of the loop later; a request sent meanwhile would be lost. This is at once.
+      if (!connection.tls) socketCalls()?.endWrites(connection.fd, connection.port);
+      connection.finish();
     }
+  }
+
+  /**
+   * Whether a request may have come that this loop has not seen yet: true unless the kernel had received the same number
+   * of bytes when it was asked before, at least one turn of the loop ago.
+   */
+  #arriving(connection: GuardedConnection): boolean {
+    if (connection.fd < 0) connection.fd = this.#findFd(connection.port);
+    const bytes = socketCalls()?.tcpInfo(connection.fd)?.bytesReceived ?? -1;
+    if (connection.drainSince === connection.since && connection.drainBytes === bytes) return false;
+    connection.drainSince = connection.since;
+    connection.drainBytes = bytes;
+    return true;
   }
 
   /** Ends everything that is left; returns how many. */

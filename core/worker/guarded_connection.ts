@@ -33,6 +33,9 @@ export class GuardedConnection implements Connection {
   nextLookAt = 0;
   /** The guard, not the protocol, moved it to its phase. */
   guessed = false;
+  /** What a drain saw when it looked last: when its phase began, and the bytes received by then. */
+  drainSince = -1;
+  drainBytes = -1;
   /** The peer is gone; answers have nobody to go to. */
   gone = false;
   /** Called when it ends, for handlers that asked for a signal. */

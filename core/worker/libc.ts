@@ -13,6 +13,7 @@ const SO_ATTACH_REUSEPORT_CBPF = 51;
 const SO_DETACH_REUSEPORT_BPF = 68;
 const IPPROTO_TCP = 6;
 const TCP_INFO = 11;
+const SHUT_WR = 1;
 const SHUT_RDWR = 2;
 const F_DUPFD_CLOEXEC = 1030;
 const TCP_INFO_BYTES = 232;
@@ -79,6 +80,11 @@ export class SocketCalls {
   /** Ends both directions of a socket, whoever holds it. */
   shutdown(fd: number): void {
     if (fd >= 0) this.#c.shutdown(fd, SHUT_RDWR);
+  }
+
+  /** Tells the peer at `port` that nothing more will come, right now; nothing happens when `fd` is not its connection. */
+  endWrites(fd: number, port: number): void {
+    if (fd >= 0 && this.#port("getpeername", fd) === port) this.#c.shutdown(fd, SHUT_WR);
   }
 
   /** The descriptor that listens on `port`, -1 when this process has none. */

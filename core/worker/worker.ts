@@ -122,7 +122,7 @@ async function build(init: WorkerInit, scope: Scope): Promise<Worker> {
   scope.defer(() => stats.close());
   const log = logging.logger("worker");
   const user = userStats(stats);
-  const config = freePart(plan);
+  const config = Object.freeze({});
   const stopping = new AbortController();
   scope.defer(() => stopping.abort());
   const pools = await startPools(init, stats, user, scope, clock, config);
@@ -223,12 +223,6 @@ async function build(init: WorkerInit, scope: Scope): Promise<Worker> {
     },
     close: () => scope.close(),
   };
-}
-
-/** `x-config` of the manifest: the free part that handlers read as `ctx.config`. */
-function freePart(plan: Plan): Readonly<Record<string, unknown>> {
-  const free = (plan as unknown as Record<string, unknown>)["x-config"];
-  return Object.freeze(typeof free === "object" && free !== null ? free as Record<string, unknown> : {});
 }
 
 async function startPools(

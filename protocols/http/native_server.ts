@@ -87,6 +87,13 @@ export function instantStatus(response: Response): number {
   return typeof status === "number" ? status : 0;
 }
 
+/** The body of such an answer as it was given; undefined for every other. */
+export function instantBody(response: Response): string | Uint8Array | undefined {
+  if (fastBody === undefined || instantStatus(response) === 0) return undefined;
+  const body = (response as unknown as Record<symbol, unknown>)[fastBody];
+  return typeof body === "string" || body instanceof Uint8Array ? body : undefined;
+}
+
 /** Bytes (characters, for text) of such an answer's body; -1 where unknown. */
 export function instantLength(response: Response): number {
   if (fastBody === undefined) return -1;
