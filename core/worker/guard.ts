@@ -280,13 +280,17 @@ export class Guard {
     for (const connection of this.connections) connection.closing = true;
   }
 
-  /** Asks the connections that are between two requests for at least `forMs` to end. */
+  /**
+   * Asks the connections that are between two requests for at least `forMs` to end; those that never sent anything get
+   * four times as long, because their first request may be on its way.
+   */
   finishIdle(forMs: number): void {
     const now = this.now = this.#clock.now();
     for (const connection of this.connections) {
-      const between = connection.phase === Phase.idle || connection.phase === Phase.first;
-      if (connection.phase === Phase.stream) connection.finish();
-      if (!between || now - connection.since < forMs || this.#arriving(connection)) continue;
+      const { phase, since } = connection;
+      if (phase === Phase.stream) connection.finish();
+      if (phase !== Phase.idle && phase !== Phase.first) continue;
+      if (now - since < (phase === Phase.first ? 4 * forMs : forMs) || this.#arriving(connection)) continue;
       // The runtime closes it a turn of the loop later; a request sent meanwhile would be lost. This is at once.
       if (!connection.tls) socketCalls()?.endWrites(connection.fd, connection.port);
       connection.finish();
