@@ -74,10 +74,18 @@ export function serveNative(
  */
 const fastStatus: symbol | undefined = markOf("serve fast status");
 const fastBody: symbol | undefined = markOf("serve fast body");
+const headerKind: symbol | undefined = markOf("serve fast header kind");
+const contentType: symbol | undefined = markOf("serve fast content type");
+const kindNone = kindOf(new Response(new Uint8Array(1)));
+const kindContentType = kindOf(new Response("x", { headers: { "content-type": "a/b" } }));
 
 function markOf(description: string): symbol | undefined {
   const response = new Response("x", { status: 201 });
   return Object.getOwnPropertySymbols(response).find((symbol) => symbol.description === description);
+}
+
+function kindOf(response: Response): unknown {
+  return headerKind && (response as unknown as Record<symbol, unknown>)[headerKind];
 }
 
 /** Status of an answer that is over when the handler returns; 0 for every other. */
@@ -92,6 +100,15 @@ export function instantBody(response: Response): string | Uint8Array | undefined
   if (fastBody === undefined || instantStatus(response) === 0) return undefined;
   const body = (response as unknown as Record<symbol, unknown>)[fastBody];
   return typeof body === "string" || body instanceof Uint8Array ? body : undefined;
+}
+
+/** The content type of such an answer, empty for none; undefined where it may have other headers. */
+export function instantContentType(response: Response): string | undefined {
+  if (headerKind === undefined || contentType === undefined) return undefined;
+  const marks = response as unknown as Record<symbol, unknown>;
+  if (marks[headerKind] === kindNone) return "";
+  const type = marks[contentType];
+  return marks[headerKind] === kindContentType && typeof type === "string" ? type : undefined;
 }
 
 /** Bytes (characters, for text) of such an answer's body; -1 where unknown. */

@@ -1,73 +1,102 @@
 /**
  * Requests and responses as bytes, for handlers on pool threads.
  *
- *     message = u32be length of head, head (JSON, UTF-8), body
- *     request head = { m: method, u: url, h: [name, value, …] }
- *     response head = { s: status, h: [name, value, …] }
+ *     message  = u16be status (0 for requests), u32be bytes of the head, head (UTF-8), body
+ *     request  : head = method LF url LF { name LF value LF }
+ *     response : head = { name LF value LF }
+ *
+ * Names and values hold no LF: the runtime's Headers refuse it. Both sides own the bytes they are given, so bodies are
+ * views on them.
  */
+import { instantBody, instantContentType } from "./native_server.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
+const prefixBytes = 6;
 
-/** Puts head and body into one message. */
-export function pack(head: unknown, body: Uint8Array): Uint8Array {
-  const json = encoder.encode(JSON.stringify(head));
-  const bytes = new Uint8Array(4 + json.length + body.length);
-  new DataView(bytes.buffer).setUint32(0, json.length);
-  bytes.set(json, 4);
-  bytes.set(body, 4 + json.length);
-  return bytes;
+/** Puts status, head and body into one message. */
+function pack(status: number, head: string, body: string | Uint8Array): Uint8Array {
+  const { length } = body;
+  const text = typeof body === "string";
+  // UTF-8 takes at most three bytes for each UTF-16 unit.
+  const bytes = new Uint8Array(prefixBytes + head.length * 3 + (text ? length * 3 : length));
+  const headBytes = encoder.encodeInto(head, bytes.subarray(prefixBytes)).written;
+  const at = prefixBytes + headBytes;
+  bytes[0] = status >> 8;
+  bytes[1] = status;
+  bytes[2] = headBytes >>> 24;
+  bytes[3] = headBytes >>> 16;
+  bytes[4] = headBytes >>> 8;
+  bytes[5] = headBytes;
+  if (!text) {
+    bytes.set(body, at);
+    return bytes.subarray(0, at + length);
+  }
+  return length === 0
+    ? bytes.subarray(0, at)
+    : bytes.subarray(0, at + encoder.encodeInto(body, bytes.subarray(at)).written);
 }
 
-/** Takes a message apart; the body is a view on it. */
-export function unpack<Head>(bytes: Uint8Array): { head: Head; body: Uint8Array } {
-  const length = new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0);
-  const head = JSON.parse(decoder.decode(bytes.subarray(4, 4 + length))) as Head;
-  return { head, body: bytes.subarray(4 + length) };
+function headEnd(bytes: Uint8Array): number {
+  return prefixBytes + ((bytes[2]! << 24) | (bytes[3]! << 16) | (bytes[4]! << 8) | bytes[5]!);
 }
 
-/** Head of a request. */
-export interface RequestHead {
-  m: string;
-  u: string;
-  h: string[];
+function headerLines(headers: Headers): string {
+  let lines = "";
+  for (const [name, value] of headers) lines += `${name}\n${value}\n`;
+  return lines;
 }
 
-/** Head of a response. */
-export interface ResponseHead {
-  s: number;
-  h: string[];
-}
-
-/** Name, value, name, value, … of `headers`; several `set-cookie` stay several. */
-export function flatHeaders(headers: Headers): string[] {
-  const flat: string[] = [];
-  for (const [name, value] of headers) flat.push(name, value);
-  return flat;
-}
-
-/** The opposite of {@link flatHeaders}. */
-export function headerPairs(flat: string[]): Array<[string, string]> {
+function pairsOf(lines: string[], from: number): Array<[string, string]> {
   const pairs: Array<[string, string]> = [];
-  for (let i = 0; i + 1 < flat.length; i += 2) pairs.push([flat[i]!, flat[i + 1]!]);
+  for (let i = from; i + 1 < lines.length; i += 2) pairs.push([lines[i]!, lines[i + 1]!]);
   return pairs;
 }
 
-const noBody = new Uint8Array();
-
 /** A request as bytes; waits for its body, which the listener's limit bounds. */
 export function packRequest(request: Request): Uint8Array | Promise<Uint8Array> {
-  const head: RequestHead = { m: request.method, u: request.url, h: flatHeaders(request.headers) };
-  if (request.method === "GET" || request.method === "HEAD") return pack(head, noBody);
-  return request.bytes().then((body) => pack(head, body));
+  const { method } = request;
+  const head = `${method}\n${request.url}\n${headerLines(request.headers)}`;
+  if (method === "GET" || method === "HEAD") return pack(0, head, "");
+  return request.bytes().then((body) => pack(0, head, body));
 }
 
-/** A response out of bytes. The body is copied: the bytes belong to whoever brought them. */
+/** The opposite of {@link packRequest}. */
+export function unpackRequest(bytes: Uint8Array): Request {
+  const end = headEnd(bytes);
+  const lines = decoder.decode(bytes.subarray(prefixBytes, end)).split("\n");
+  const method = lines[0]!;
+  const bare = method === "GET" || method === "HEAD";
+  const body = bare ? null : bytes.subarray(end) as Uint8Array<ArrayBuffer>;
+  return new Request(lines[1]!, { method, headers: pairsOf(lines, 2), body });
+}
+
+/** A response as bytes; waits for its body where that is a stream. */
+export function packResponse(response: Response): Uint8Array | Promise<Uint8Array> {
+  const body = instantBody(response);
+  const { status } = response;
+  if (body === undefined) {
+    const head = headerLines(response.headers);
+    return response.bytes().then((bytes) => pack(status, head, bytes));
+  }
+  const type = instantContentType(response);
+  const head = type === undefined
+    ? headerLines(response.headers)
+    : type === ""
+    ? ""
+    : `content-type\n${type}\n`;
+  return pack(status, head, body);
+}
+
+/** The opposite of {@link packResponse}. */
 export function unpackResponse(bytes: Uint8Array): Response {
-  const { head, body } = unpack<ResponseHead>(bytes);
-  const empty = head.s === 204 || head.s === 304 || body.length === 0;
-  // A single header as a map keeps the answer on the runtime's fast path.
-  const single = head.h.length === 2 && head.h[0] === "content-type";
-  const headers = single ? { "content-type": head.h[1]! } : headerPairs(head.h);
-  return new Response(empty ? null : body.slice(), { status: head.s, headers });
+  const status = (bytes[0]! << 8) | bytes[1]!;
+  const end = headEnd(bytes);
+  const lines = end === prefixBytes ? [] : decoder.decode(bytes.subarray(prefixBytes, end)).split("\n");
+  const empty = status === 204 || status === 205 || status === 304;
+  const body = empty ? null : bytes.subarray(end) as Uint8Array<ArrayBuffer>;
+  if (lines.length === 0) return new Response(body, { status });
+  // A single content type as a map keeps the answer on the runtime's fast path.
+  const single = lines.length === 3 && lines[0] === "content-type";
+  return new Response(body, { status, headers: single ? { "content-type": lines[1]! } : pairsOf(lines, 0) });
 }
