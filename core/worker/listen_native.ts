@@ -17,8 +17,10 @@ export function listenNative(options: ListenOptions): Listening {
   const port = listener.addr.transport === "tcp" ? listener.addr.port : 0;
   const fd = port > 0 ? socketCalls()?.listeningFd(port) ?? -1 : -1;
   const state = { closed: false, acceptedAt: -Infinity };
-  acceptLoop(listener, options, state);
+  // An accept under way holds the socket open until the loop has turned: only then has it left its group.
+  const released = acceptLoop(listener, options, state);
   return {
+    released,
     address: listener.addr.transport === "tcp"
       ? formatAddress(listener.addr.hostname, port)
       : `unix:${(listener.addr as Deno.UnixAddr).path}`,

@@ -36,14 +36,20 @@ export async function listenNode(options: ListenOptions): Promise<Listening> {
   const bound = server.address() as net.AddressInfo | string;
   const port = typeof bound === "string" ? 0 : bound.port;
   const fd = port > 0 ? socketCalls()?.listeningFd(port) ?? -1 : -1;
+  const released = Promise.withResolvers<void>();
   return {
+    released: released.promise,
     address: typeof bound === "string" ? `unix:${bound}` : formatAddress(bound.address, bound.port),
     port,
     queued: () => socketCalls()?.tcpInfo(fd)?.unacked ?? -1,
     steerAway: (self, size) => fd >= 0 && (socketCalls()?.steerAway(fd, self, size) ?? false),
     unsteer: () => void (fd >= 0 && socketCalls()?.unsteer(fd)),
     sinceAcceptMs: () => performance.now() - acceptedAt,
-    close: () => void server.close(),
+    close() {
+      server.close();
+      // Its handle goes with the next turn of the loop.
+      setTimeout(released.resolve, 5);
+    },
   };
 }
 

@@ -16,6 +16,8 @@ export interface Listening {
   sinceAcceptMs(): number;
   /** Stops accepting and gives the address back. */
   close(): void;
+  /** Resolves, after {@link close}, when the kernel counts it among the listening sockets no more. */
+  readonly released: Promise<void>;
 }
 
 /** What a listening needs to know. */

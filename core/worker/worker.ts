@@ -84,6 +84,8 @@ export interface Worker {
 
 /** A connection that waits this long between requests during a drain is asked to end. */
 const idleGraceMs = 250;
+/** Longest wait for the kernel to forget a closed listener. */
+const releaseMs = 1000;
 /** Longest handshake that a steered listener still waits for. */
 const steerSettleMs = 50;
 
@@ -403,6 +405,8 @@ async function drain(
     await pause(5);
   }
   for (const listening of listenings) listening.close();
+  // Who is told earlier sends new connections to sockets that are about to be closed with them.
+  await Promise.race([Promise.all(listenings.map((it) => it.released)), pause(releaseMs)]);
   options.onUnbound?.();
   const graceMs = Math.min(idleGraceMs, options.drainMs / 2);
   const open = () => served.reduce((sum, one) => sum + one.guard.connections.size + one.listener.pending, 0);
