@@ -48,6 +48,17 @@ export interface Connection {
   requests: number;
   /** True when the next answer should be the last one (drain, age). Read it for every answer. */
   closing: boolean;
+  /**
+   * Set by a protocol that gives the stream to the runtime's own server and cannot see what is read from it: then the
+   * guard asks the kernel whether bytes came, and whether the peer has left.
+   */
+  opaque?: boolean;
+  /** Whether {@link peerLeft} has said so before. */
+  readonly left?: boolean;
+  /** Whether the peer has closed its side of an `opaque` connection, as far as the kernel knows; a system call. */
+  peerLeft?(): boolean;
+  /** See {@link ByteStream.detach}; from then on the limits run on the new descriptor. */
+  detach?(): number;
   /** Moves to `phase`; the limit of that phase starts to run now. Cheap. */
   enter(phase: PhaseValue): void;
   /** Called by the guard: end at once, whatever is going on. Must not throw. */
@@ -100,7 +111,8 @@ export interface ListenerHost<Plan, Message, Answer> {
   refuse(connection: Connection, reason: Reason, text: string): void;
   /**
    * Set by the protocol when it is made: what it can tell about a message (`id`, `rpcId`, `client`, `meta`) and an
-   * answer (status, bytes; -1 where unknown). Asked only when somebody wants to know.
+   * answer (status, bytes; -1 where unknown). Asked only when somebody wants to know; `statusOf` of every answer: -1 for
+   * one that cannot be sent, which makes it a `handler_error`.
    */
   identify?: (message: Message) => Partial<RequestInfo>;
   statusOf?: (answer: Answer) => number;

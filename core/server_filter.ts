@@ -20,8 +20,10 @@ export interface Call {
   readonly client: string;
   /** How long it waited for admission; written by the filter that made it wait. */
   queuedMs: number;
-  /** True once it was answered, also when the deadline or the client ended it. */
+  /** True once it was answered, also when the deadline ended it. */
   readonly ended: boolean;
+  /** Whether the client has left, as far as anybody knows; may cost a system call. */
+  readonly left: boolean;
 }
 
 /** Counters and gauges as far as filters need them. */

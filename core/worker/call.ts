@@ -68,6 +68,10 @@ export class RequestCall implements Call, Context {
     return this.connection.address;
   }
 
+  get left(): boolean {
+    return this.connection.peerLeft();
+  }
+
   get client(): string {
     return this.#request?.client ?? this.connection.client;
   }
@@ -80,7 +84,7 @@ export class RequestCall implements Call, Context {
         controller.abort(new ServiceError("client_left", "The client left", { source: "client" }));
       (this.connection.watchers ??= new Set()).add(left);
       if (this.ended) controller.abort(new ServiceError("deadline", "The request has ended"));
-      else if (this.connection.gone) left();
+      else if (this.connection.gone || this.connection.left) left();
     }
     return this.#controller.signal;
   }

@@ -13,6 +13,7 @@ import type { Reason } from "../reasons.ts";
 import type { Counter, Gauge, Histogram, SlotWriter } from "../stats/mod.ts";
 import { GuardedConnection } from "./guarded_connection.ts";
 import { socketCalls } from "./libc.ts";
+import { peerKey } from "./peer_key.ts";
 
 /** A connection just accepted, before anything was read from it. */
 export interface Accepted {
@@ -51,7 +52,7 @@ export class Guard {
   readonly #refused: (reason: Reason) => Counter;
   readonly #closed: (reason: Reason) => Counter;
   readonly #lookEveryMs: number;
-  #fds = new Map<number, number>();
+  #fds = new Map<string, number>();
   #fdsAt = -Infinity;
   #nextId = 1;
   #draining = false;
@@ -82,7 +83,8 @@ export class Guard {
     };
     this.#refused = byReason("weir_connections_refused_total", "Connections refused at accept, by reason");
     this.#closed = byReason("weir_connections_closed_total", "Connections ended, by reason");
-    this.#lookEveryMs = Math.max(10, Math.min(accept.headers, accept.firstByte, accept.body) / 20);
+    const shortest = Math.min(accept.headers, accept.firstByte, accept.body, accept.idle);
+    this.#lookEveryMs = Math.max(10, shortest / 20);
   }
 
   /** How often {@link sweep} must be called, ms: a twentieth of the shortest limit, between 5 and 50. */
@@ -100,7 +102,9 @@ export class Guard {
       this.#refused(refusal).add();
       return refusal;
     }
-    if (this.#accept.perAddress > 0) this.#perAddress.set(address, (this.#perAddress.get(address) ?? 0) + 1);
+    if (this.#limitsAddress(address)) {
+      this.#perAddress.set(address, (this.#perAddress.get(address) ?? 0) + 1);
+    }
     const info = accepted.fd >= 0 ? socketCalls()?.tcpInfo(accepted.fd) : undefined;
     // A fresh socket's "last sent" is its birth, when the kernel completed the handshake; data would have moved it.
     if (info) this.#delay.record(Math.min(info.sinceSentMs, 3_600_000));
@@ -125,9 +129,13 @@ export class Guard {
 
   #refusal(address: string): Reason | undefined {
     if (this.connections.size >= this.#accept.connections) return "connections_full";
-    const limit = this.#accept.perAddress;
-    if (limit > 0 && (this.#perAddress.get(address) ?? 0) >= limit) return "address_full";
-    return undefined;
+    if (!this.#limitsAddress(address)) return undefined;
+    return (this.#perAddress.get(address) ?? 0) >= this.#accept.perAddress ? "address_full" : undefined;
+  }
+
+  /** Peers of unix sockets have no address to tell them apart. */
+  #limitsAddress(address: string): boolean {
+    return this.#accept.perAddress > 0 && address !== "";
   }
 
   /** Accepts that failed (no descriptors left, …). */
@@ -150,7 +158,7 @@ export class Guard {
     this.#stats.connections.close(connection.row);
     this.#open.set(this.connections.size);
     this.#closed(reason).add();
-    if (this.#accept.perAddress > 0) {
+    if (this.#limitsAddress(connection.address)) {
       const left = (this.#perAddress.get(connection.address) ?? 1) - 1;
       if (left <= 0) this.#perAddress.delete(connection.address);
       else this.#perAddress.set(connection.address, left);
@@ -161,12 +169,14 @@ export class Guard {
   sweep(): void {
     const now = this.now = this.#clock.now();
     for (const connection of this.connections) {
+      if (connection.watchers?.size) this.#watch(connection);
       if (now >= connection.endOfLife && !connection.closing) {
         connection.closing = true;
         if (connection.phase === Phase.idle) {
           this.#end(connection, "age_reached");
           continue;
         }
+        if (connection.phase === Phase.stream) connection.finish();
       }
       const reason = this.#overdue(connection, now);
       if (reason) this.#end(connection, reason);
@@ -178,7 +188,8 @@ export class Guard {
     const forMs = now - connection.since;
     switch (connection.phase) {
       case Phase.first:
-        if (this.#moved(connection, now, 0)) {
+        // What TLS has received by the first look is its handshake.
+        if (this.#moved(connection, now, connection.tls ? -1 : 0)) {
           this.#guess(connection, now);
           return undefined;
         }
@@ -198,22 +209,38 @@ export class Guard {
           ? "body_timeout"
           : undefined;
       case Phase.idle:
-        // Only after it was idle for a while: a busy connection is never looked at.
-        if (forMs > this.#lookEveryMs && this.#moved(connection, now, -1)) {
-          this.#guess(connection, now);
-          return undefined;
-        }
-        if (connection.closing && forMs >= lingerMs) return this.#draining ? "drain" : "age_reached";
-        if (forMs < accept.idle) return undefined;
-        return this.#stillReading(connection) ? undefined : "idle_timeout";
+        return this.#idleOverdue(connection, now, forMs);
       default:
-        return undefined;
+        // Handlers and streams may take their time; a peer that does not read what they answered may not.
+        if (now < connection.nextLookAt || forMs <= this.#lookEveryMs) return undefined;
+        connection.nextLookAt = now + this.#lookEveryMs;
+        return (this.#stuckMs(connection, now) ?? 0) >= accept.idle ? "write_timeout" : undefined;
     }
+  }
+
+  #idleOverdue(connection: GuardedConnection, now: number, forMs: number): Reason | undefined {
+    // Only after it was idle for a while: a busy connection is never looked at.
+    if (forMs <= this.#lookEveryMs) return undefined;
+    if (now >= connection.nextLookAt) {
+      // An answer is still on its way: a slow reader is not idle, one that does not read at all is over its time.
+      const stuckMs = this.#stuckMs(connection, now);
+      if (stuckMs !== undefined) {
+        connection.nextLookAt = now + this.#lookEveryMs;
+        connection.since = now - this.#lookEveryMs;
+        return stuckMs >= this.#accept.idle ? "write_timeout" : undefined;
+      }
+      if (this.#moved(connection, now, -1)) {
+        this.#guess(connection, now);
+        return undefined;
+      }
+    }
+    if (connection.closing && forMs >= lingerMs) return this.#draining ? "drain" : "age_reached";
+    return forMs >= this.#accept.idle ? "idle_timeout" : undefined;
   }
 
   /** Whether bytes arrived that belong to no complete message yet; `base` -1 takes the first look as the base. */
   #moved(connection: GuardedConnection, now: number, base: number): boolean {
-    if (now < connection.nextLookAt) return false;
+    if (!connection.opaque || now < connection.nextLookAt) return false;
     connection.nextLookAt = now + this.#lookEveryMs;
     const received = this.received(connection);
     if (received < 0) return false;
@@ -232,40 +259,65 @@ export class Guard {
     return this.received(connection) - connection.seenBytes > headCeiling;
   }
 
-  /** A slow reader of a long answer is not idle: it counts as idle from its last acknowledged byte on. */
-  #stillReading(connection: GuardedConnection): boolean {
-    const info = socketCalls()?.tcpInfo(connection.fd);
-    if (!info || info.notSentBytes === 0 || info.bytesAcked === connection.seenBytes) return false;
-    connection.seenBytes = info.bytesAcked;
-    connection.since = this.now;
-    return true;
+  /** How long the peer has taken nothing of what is there for it, ms; undefined when nothing is. */
+  #stuckMs(connection: GuardedConnection, now: number): number | undefined {
+    const waiting = this.#unsent(connection);
+    if (!waiting) return undefined;
+    if (waiting.taken !== connection.takenBytes) {
+      connection.takenBytes = waiting.taken;
+      connection.takenAt = now;
+    }
+    return now - connection.takenAt;
+  }
+
+  #unsent(connection: GuardedConnection): { taken: number } | undefined {
+    const node = connection.stream.node as { bytesWritten?: number; writableLength?: number } | undefined;
+    if (node) {
+      const left = node.writableLength ?? 0;
+      return left > 0 ? { taken: (node.bytesWritten ?? 0) - left } : undefined;
+    }
+    const info = socketCalls()?.tcpInfo(this.#fdOf(connection));
+    return info && (info.notSentBytes > 0 || info.unacked > 0) ? { taken: info.bytesAcked } : undefined;
+  }
+
+  /** Tells the requests of a connection whose peer has left, where the runtime keeps that to itself. */
+  #watch(connection: GuardedConnection): void {
+    this.#fdOf(connection);
+    if (!connection.peerLeft()) return;
+    for (const watcher of [...connection.watchers!]) watcher();
+    connection.watchers = undefined;
   }
 
   /** Bytes the kernel received on it so far; -1 where nobody knows. */
   received(connection: GuardedConnection): number {
     const node = connection.stream.node as { bytesRead?: number } | undefined;
     if (node) return node.bytesRead ?? -1;
-    if (connection.fd < 0 && connection.tls) connection.fd = this.#findFd(connection.port);
-    return socketCalls()?.tcpInfo(connection.fd)?.bytesReceived ?? -1;
+    return socketCalls()?.tcpInfo(this.#fdOf(connection))?.bytesReceived ?? -1;
   }
 
-  /** Ends a connection that the runtime does not let go of: one whose TLS handshake never comes. */
+  /** Ends a connection that the runtime does not let go of: one whose TLS handshake never comes, one shut down. */
   cut(connection: GuardedConnection, reason: Reason): void {
     this.#fdsAt = -Infinity;
-    socketCalls()?.shutdown(connection.fd >= 0 ? connection.fd : this.#findFd(connection.port));
+    socketCalls()?.shutdown(this.#fdOf(connection), connection.port);
     connection.done(reason);
   }
 
   /** TLS connections do not tell their descriptor; those that stay long enough to be looked at are searched for. */
-  #findFd(port: number): number {
+  #fdOf(connection: GuardedConnection): number {
+    if (connection.fd >= 0 || !connection.tls || connection.stream.node) return connection.fd;
     if (this.now - this.#fdsAt > 1000) {
       this.#fds = socketCalls()?.connectedFds() ?? new Map();
       this.#fdsAt = this.now;
     }
-    return this.#fds.get(port) ?? -1;
+    return connection.fd = this.#fds.get(peerKey(connection.address, connection.port)) ?? -1;
   }
 
   #end(connection: GuardedConnection, reason: Reason): void {
+    if (connection.endedAt > 0) {
+      if (this.now - connection.endedAt >= lingerMs) this.cut(connection, reason);
+      return;
+    }
+    connection.endedAt = this.now;
     this.#log.debug("connection ended", {
       reason,
       client: connection.address,
@@ -302,8 +354,7 @@ export class Guard {
    * of bytes when it was asked before, at least one turn of the loop ago.
    */
   #arriving(connection: GuardedConnection): boolean {
-    if (connection.fd < 0) connection.fd = this.#findFd(connection.port);
-    const bytes = socketCalls()?.tcpInfo(connection.fd)?.bytesReceived ?? -1;
+    const bytes = socketCalls()?.tcpInfo(this.#fdOf(connection))?.bytesReceived ?? -1;
     if (connection.drainSince === connection.since && connection.drainBytes === bytes) return false;
     connection.drainSince = connection.since;
     connection.drainBytes = bytes;

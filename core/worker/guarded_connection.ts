@@ -5,6 +5,7 @@
 import { type ByteStream, type Connection, Phase, type PhaseValue } from "../protocol.ts";
 import type { Reason } from "../reasons.ts";
 import type { Guard } from "./guard.ts";
+import { socketCalls } from "./libc.ts";
 
 /** See {@link Connection}. */
 export class GuardedConnection implements Connection {
@@ -31,6 +32,11 @@ export class GuardedConnection implements Connection {
   /** Monotonic ms at which the guard last saw bytes come in. */
   movedAt = 0;
   nextLookAt = 0;
+  /** Bytes that the peer had taken when the guard last looked, and since when it is that many. */
+  takenBytes = -1;
+  takenAt = 0;
+  /** Monotonic ms at which the guard told it to end; 0 before. */
+  endedAt = 0;
   /** The guard, not the protocol, moved it to its phase. */
   guessed = false;
   /** What a drain saw when it looked last: when its phase began, and the bytes received by then. */
@@ -38,6 +44,8 @@ export class GuardedConnection implements Connection {
   drainBytes = -1;
   /** The peer is gone; answers have nobody to go to. */
   gone = false;
+  opaque = false;
+  left = false;
   /** Called when it ends, for handlers that asked for a signal. */
   watchers: Set<() => void> | undefined;
   kill: (reason: Reason) => void;
@@ -72,6 +80,17 @@ export class GuardedConnection implements Connection {
     this.since = this.#guard.now;
     this.seenBytes = -1;
     this.guessed = false;
+  }
+
+  peerLeft(): boolean {
+    if (this.left || this.gone) return true;
+    return this.opaque && (this.left = socketCalls()?.peerClosed(this.fd) ?? false);
+  }
+
+  detach(): number {
+    const fd = this.stream.detach?.() ?? -1;
+    if (fd >= 0) this.fd = fd;
+    return fd;
   }
 
   done(reason: Reason): void {

@@ -6,6 +6,7 @@
  * Sources: tcp(7) TCP_INFO (struct tcp_info of linux/tcp.h), socket(7) SO_ATTACH_REUSEPORT_CBPF, and the classic BPF
  * of linux/filter.h.
  */
+import { sockaddrKey } from "./peer_key.ts";
 
 const SOL_SOCKET = 1;
 const SO_ACCEPTCONN = 30;
@@ -17,6 +18,9 @@ const SHUT_WR = 1;
 const SHUT_RDWR = 2;
 const F_DUPFD_CLOEXEC = 1030;
 const TCP_INFO_BYTES = 232;
+const POLLERR = 0x0008;
+const POLLHUP = 0x0010;
+const POLLRDHUP = 0x2000;
 
 const symbols = {
   setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
@@ -25,6 +29,7 @@ const symbols = {
   fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
   shutdown: { parameters: ["i32", "i32"], result: "i32" },
   getpeername: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  poll: { parameters: ["buffer", "u64", "i32"], result: "i32" },
 } as const;
 
 /** What the kernel knows of one TCP socket. For a listening socket `unacked` is its accept queue now. */
@@ -45,6 +50,9 @@ export class SocketCalls {
   readonly #view = new DataView(this.#info.buffer);
   readonly #length = new Uint32Array(1);
   readonly #lengthBytes = new Uint8Array(this.#length.buffer);
+  /** struct pollfd: fd, events, revents. */
+  readonly #poll = new Int32Array(2);
+  readonly #pollBytes = new Uint8Array(this.#poll.buffer);
   readonly #answer: TcpInfo = {
     unacked: 0,
     bytesReceived: 0,
@@ -72,26 +80,41 @@ export class SocketCalls {
     return answer;
   }
 
+  /** Whether the peer of `fd` has closed its side or reset the connection, whatever is still to be read. */
+  peerClosed(fd: number): boolean {
+    if (fd < 0) return false;
+    this.#poll[0] = fd;
+    this.#poll[1] = POLLRDHUP;
+    return this.#c.poll(this.#pollBytes, 1n, 0) === 1 &&
+      ((this.#poll[1]! >>> 16) & (POLLRDHUP | POLLHUP | POLLERR)) !== 0;
+  }
+
+  /** Whether `fd` is a connection to `port` still: descriptors are given out again. */
+  isPeer(fd: number, port: number): boolean {
+    return fd >= 0 && this.#port("getpeername", fd) === port;
+  }
+
   /** A second descriptor of the same open socket, closed on exec; -1 when there is none to be had. */
   duplicate(fd: number): number {
     return fd < 0 ? -1 : this.#c.fcntl(fd, F_DUPFD_CLOEXEC, 0);
   }
 
-  /** Ends both directions of a socket, whoever holds it. */
-  shutdown(fd: number): void {
-    if (fd >= 0) this.#c.shutdown(fd, SHUT_RDWR);
+  /** Ends both directions of the connection to `port`, whoever holds it; nothing happens when `fd` is another one. */
+  shutdown(fd: number, port: number): void {
+    if (this.isPeer(fd, port)) this.#c.shutdown(fd, SHUT_RDWR);
   }
 
   /** Tells the peer at `port` that nothing more will come, right now; nothing happens when `fd` is not its connection. */
   endWrites(fd: number, port: number): void {
-    if (fd >= 0 && this.#port("getpeername", fd) === port) this.#c.shutdown(fd, SHUT_WR);
+    if (this.isPeer(fd, port)) this.#c.shutdown(fd, SHUT_WR);
   }
 
-  /** The descriptor that listens on `port`, -1 when this process has none. */
-  listeningFd(port: number): number {
+  /** The descriptor that listens on `port` and is none of `others`; -1 when this process has none. */
+  listeningFd(port: number, others: ReadonlySet<number>): number {
     const flag = new Uint8Array(4);
     for (const entry of Deno.readDirSync("/proc/self/fd")) {
       const fd = Number(entry.name);
+      if (others.has(fd)) continue;
       const size = new Uint8Array(Uint32Array.of(4).buffer);
       if (this.#c.getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, flag, size) !== 0 || flag[0] !== 1) continue;
       if (this.#port("getsockname", fd) === port) return fd;
@@ -99,13 +122,16 @@ export class SocketCalls {
     return -1;
   }
 
-  /** Descriptors of this process's connections by the peer's port; for connections that do not tell theirs. */
-  connectedFds(): Map<number, number> {
-    const found = new Map<number, number>();
+  /** Descriptors of this process's connections by {@link peerKey}; for connections that do not tell theirs. */
+  connectedFds(): Map<string, number> {
+    const found = new Map<string, number>();
+    const address = new Uint8Array(128);
     for (const entry of Deno.readDirSync("/proc/self/fd")) {
       const fd = Number(entry.name);
-      const port = this.#port("getpeername", fd);
-      if (port > 0) found.set(port, fd);
+      const size = new Uint8Array(Uint32Array.of(128).buffer);
+      if (this.#c.getpeername(fd, address, size) !== 0) continue;
+      const key = sockaddrKey(address);
+      if (key !== "") found.set(key, fd);
     }
     return found;
   }
@@ -143,7 +169,9 @@ export class SocketCalls {
     const programView = new DataView(program.buffer);
     programView.setUint16(0, instructions.length, true);
     programView.setBigUint64(8, BigInt(Deno.UnsafePointer.value(Deno.UnsafePointer.of(code))), true);
-    return this.#c.setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, program, 16) === 0;
+    const attached = this.#c.setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, program, 16) === 0;
+    // The kernel has read the instructions by now; until here they must not be collected.
+    return attached && code.length > 0;
   }
 
   /** Back to the kernel's even hashing over the whole group. */

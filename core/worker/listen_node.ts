@@ -8,7 +8,14 @@ import { Buffer } from "node:buffer";
 import type { ByteStream } from "../protocol.ts";
 import type { Accepted } from "./guard.ts";
 import { socketCalls } from "./libc.ts";
-import { formatAddress, type Listening, type ListenOptions } from "./listening.ts";
+import {
+  claimListeningFd,
+  formatAddress,
+  type Listening,
+  type ListenOptions,
+  releaseListeningFd,
+} from "./listening.ts";
+import { removeStaleSocket, socketFileRemover } from "./stale_socket.ts";
 
 /** Binds `options.address` and accepts until closed; rejects with what binding fails with. */
 export async function listenNode(options: ListenOptions): Promise<Listening> {
@@ -19,6 +26,7 @@ export async function listenNode(options: ListenOptions): Promise<Listening> {
   };
   const server = options.tls ? tlsServer(options, take) : net.createServer({ pauseOnConnect: true }, take);
   const { address } = options;
+  if (address.transport === "unix") await removeStaleSocket(address.path);
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     const where = address.transport === "unix" ? { path: address.path } : {
@@ -35,20 +43,27 @@ export async function listenNode(options: ListenOptions): Promise<Listening> {
   });
   const bound = server.address() as net.AddressInfo | string;
   const port = typeof bound === "string" ? 0 : bound.port;
-  const fd = port > 0 ? socketCalls()?.listeningFd(port) ?? -1 : -1;
+  const fd = claimListeningFd(port);
+  if (address.transport === "unix") Deno.chmodSync(address.path, 0o660);
+  const removeFile = address.transport === "unix" ? socketFileRemover(address.path) : undefined;
+  let closed = false;
   const released = Promise.withResolvers<void>();
   return {
     released: released.promise,
     address: typeof bound === "string" ? `unix:${bound}` : formatAddress(bound.address, bound.port),
     port,
-    queued: () => socketCalls()?.tcpInfo(fd)?.unacked ?? -1,
-    steerAway: (self, size) => fd >= 0 && (socketCalls()?.steerAway(fd, self, size) ?? false),
-    unsteer: () => void (fd >= 0 && socketCalls()?.unsteer(fd)),
+    queued: () => closed ? -1 : socketCalls()?.tcpInfo(fd)?.unacked ?? -1,
+    steerAway: (self, size) => !closed && (socketCalls()?.steerAway(fd, self, size) ?? false),
+    unsteer: () => void (!closed && socketCalls()?.unsteer(fd)),
     sinceAcceptMs: () => performance.now() - acceptedAt,
     close() {
+      if (closed) return;
+      closed = true;
+      releaseListeningFd(fd);
       server.close();
       // Its handle goes with the next turn of the loop.
       setTimeout(released.resolve, 5);
+      removeFile?.();
     },
   };
 }

@@ -56,6 +56,8 @@ export interface ListenerParts {
 
 /** Handlers that hold their slot for this many deadlines lose it: the leak is counted and logged. */
 const leakFactor = 3;
+/** An answer that took no longer than this came in the turn of the loop that brought its request. */
+const turnMs = 0.05;
 
 /** See the module's header. */
 // deno-lint-ignore no-explicit-any
@@ -98,6 +100,7 @@ export class Listener implements ListenerHost<any, any, any>, CallHost {
   readonly #late = new CallList();
   /** Handler time since the loop last turned: what has been ready all that while has waited as long. */
   #busyMs = 0;
+  #turning = false;
 
   constructor(parts: ListenerParts) {
     this.#parts = parts;
@@ -189,6 +192,8 @@ export class Listener implements ListenerHost<any, any, any>, CallHost {
       if (refusal) return refusal;
       call.passed = ++i;
       if (call.ended) return new Refusal("deadline");
+      // Under overload most of those who waited for their turn may be gone: nobody works for them.
+      if (call.left) return new Refusal("client_left");
       for (; i < this.#filters.length; i++) {
         const next = this.#filters[i]!.before(call);
         if (next === undefined) call.passed = i + 1;
@@ -252,27 +257,40 @@ export class Listener implements ListenerHost<any, any, any>, CallHost {
   /** The one end of every call that ends with its answer: statistics, access line, slot given back. */
   #end(call: RequestCall, answer: unknown): unknown {
     const now = this.guard.now = this.#clock.now();
-    const reason: Reason = answer instanceof Refusal
-      ? answer.reason
-      : call.connection.gone
-      ? "client_left"
-      : "ok";
-    this.#report(call, reason, answer, now);
+    if (answer instanceof Refusal) {
+      this.#report(call, answer.reason, answer, answer.status, now);
+      this.#finish(call, answer.reason, now);
+      return answer;
+    }
+    const status = this.statusOf ? this.statusOf(answer) : 0;
+    if (status < 0) return this.#end(call, this.#unusable(call, answer));
+    const reason: Reason = this.#hasLeft(call, now) ? "client_left" : "ok";
+    this.#report(call, reason, answer, status, now);
     this.#finish(call, reason, now);
     return answer;
   }
 
-  #report(call: RequestCall, reason: Reason, answer: unknown, now: number): void {
+  /** Asked of the kernel only where the loop may have turned since the request came. */
+  #hasLeft(call: RequestCall, now: number): boolean {
+    const { connection } = call;
+    return connection.gone ||
+      (call.answer !== undefined && now - call.startedAt > turnMs && connection.peerLeft());
+  }
+
+  #unusable(call: RequestCall, answer: unknown): Refusal {
+    this.log.error("handler gave no usable answer: one of the wrong kind, or one that was sent before", {
+      request: call.text,
+      type: typeof answer === "object" && answer !== null ? answer.constructor?.name : typeof answer,
+    });
+    return new Refusal("handler_error");
+  }
+
+  #report(call: RequestCall, reason: Reason, answer: unknown, status: number, now: number): void {
     call.ended = true;
     const totalMs = now - call.startedAt;
     (this.#ended[reasonIndex[reason]] ?? this.#counter(reason)).add();
     this.#duration.record(totalMs);
-    const refused = answer instanceof Refusal;
-    const status = refused ? answer.status : this.statusOf ? this.statusOf(answer) : 0;
-    if (status > 0) {
-      const group = (status / 100) | 0;
-      (this.#statuses[group] ?? this.#statusCounter(group)).add();
-    }
+    if (status > 0) this.#countStatus(status);
     if (!this.#access.enabled) return;
     const handlerMs = call.handlerAt === 0 ? 0 : now - call.handlerAt;
     this.#access.write(
@@ -285,20 +303,36 @@ export class Listener implements ListenerHost<any, any, any>, CallHost {
       call.queuedMs,
       handlerMs,
       totalMs,
-      refused || !this.bytesOf ? -1 : this.bytesOf(answer),
+      answer instanceof Refusal || !this.bytesOf ? -1 : this.bytesOf(answer),
     );
+  }
+
+  #countStatus(status: number): void {
+    const group = (status / 100) | 0;
+    (this.#statuses[group] ?? this.#statusCounter(group)).add();
   }
 
   /** Gives back what the call held; its work is over. */
   #finish(call: RequestCall, reason: Reason, now = this.#clock.now()): void {
     const handlerMs = call.handlerAt === 0 ? 0 : now - call.handlerAt;
     // Only work that kept the loop: what was awaited left it free.
-    if (call.answer === undefined) this.#busyMs += now - call.startedAt;
+    if (call.answer === undefined) this.#busy(now - call.startedAt);
     for (let i = call.passed - 1; i >= 0; i--) this.#filters[i]!.after?.(call, reason, handlerMs);
     call.passed = 0;
     this.inflight.end(call.row);
     call.row = -1;
     call.release();
+  }
+
+  /** Counts until the loop turns; asks for that turn only when it begins to matter. */
+  #busy(ms: number): void {
+    this.#busyMs += ms;
+    if (this.#busyMs < this.#waitMs / 4 || this.#turning) return;
+    this.#turning = true;
+    setImmediate(() => {
+      this.#turning = false;
+      this.#busyMs = 0;
+    });
   }
 
   #failure(call: RequestCall, error: unknown): Refusal {
@@ -315,21 +349,21 @@ export class Listener implements ListenerHost<any, any, any>, CallHost {
   refuse(connection: Connection, reason: Reason, text: string): void {
     const now = this.#clock.now();
     this.#counter(reason).add();
-    if (!this.#access.enabled) return;
     const { status } = reasons[reason];
+    if (status > 0) this.#countStatus(status);
+    if (!this.#access.enabled) return;
     this.#access.write(now + this.epochOffset, text, status, reason, connection.address, "", 0, 0, 0, -1);
   }
 
-  /** The loop has turned; what is past its deadline is answered, what leaks is taken back. */
+  /** What is past its deadline is answered, what leaks is taken back. */
   tick(): void {
-    this.#busyMs = 0;
     const now = this.#clock.now();
     this.epochOffset = this.#clock.epoch() - now;
     for (let call = this.#waiting.head; call && call.deadlineAt <= now; call = this.#waiting.head) {
       this.#waiting.remove(call);
       this.#late.push(call);
       const refusal = new Refusal("deadline");
-      this.#report(call, "deadline", refusal, now);
+      this.#report(call, "deadline", refusal, refusal.status, now);
       call.release("deadline");
       call.answer!(refusal);
     }

@@ -1,5 +1,6 @@
 /** What the two accept paths (native and node) have in common for the rest of the worker. */
 import type { Accepted } from "./guard.ts";
+import { socketCalls } from "./libc.ts";
 
 /** One bound address. */
 export interface Listening {
@@ -31,6 +32,21 @@ export interface ListenOptions {
   onAccept: (accepted: Accepted) => void;
   /** Called for every failed accept or handshake, with what was wrong. */
   onError: (error: unknown, kind: "accept" | "tls") => void;
+}
+
+/** Descriptors that listenings of this process know as theirs: several may listen on one port, on different addresses. */
+const claimed = new Set<number>();
+
+/** The listening descriptor on `port` that was bound last; -1 where nobody knows. Give it back when it is closed. */
+export function claimListeningFd(port: number): number {
+  const fd = port > 0 ? socketCalls()?.listeningFd(port, claimed) ?? -1 : -1;
+  if (fd >= 0) claimed.add(fd);
+  return fd;
+}
+
+/** See {@link claimListeningFd}. */
+export function releaseListeningFd(fd: number): void {
+  claimed.delete(fd);
 }
 
 /** `host:port` as people write it. */

@@ -10,8 +10,7 @@ import type { Context, Log, PoolHandle, UserStats } from "../context.ts";
 import type { Logging } from "../log/mod.ts";
 import type { FramesListenerPlan, HttpListenerPlan, Plan, ThriftListenerPlan } from "../manifest/plan.ts";
 import type { Pool } from "../pool/mod.ts";
-import type { Protocol, ProtocolServer } from "../protocol.ts";
-import type { Reason } from "../reasons.ts";
+import { Phase, type Protocol, type ProtocolServer } from "../protocol.ts";
 import { Scope } from "../scope.ts";
 import { isHandedOver } from "../supervisor/handed_over.ts";
 import type { ServerFilterKind } from "../server_filter.ts";
@@ -24,6 +23,7 @@ import { adopter, listenNode } from "./listen_node.ts";
 import { listenNative } from "./listen_native.ts";
 import { Listener } from "./listener.ts";
 import type { Listening, ListenOptions } from "./listening.ts";
+import { refuser } from "./refuser.ts";
 import { userStats } from "./user_stats.ts";
 
 /** What a worker is made from. */
@@ -190,9 +190,11 @@ async function build(init: WorkerInit, scope: Scope): Promise<Worker> {
       const connection = guard.admit(accepted);
       if (!(connection instanceof GuardedConnection)) return refuse(accepted, connection);
       const native = accepted.stream.native;
-      if (accepted.tls && native) handshake(native as Deno.TlsConn, guard, connection, server);
-      else server.serve(connection);
+      if (accepted.tls && native) handshake(native as Deno.TlsConn, guard, connection, server, listenerLog);
+      else serveOn(connection, server, listenerLog);
     };
+    // Whoever closes a worker without a drain must not leave connections behind.
+    listenerScope.defer(() => void guard.killAll("drain"));
     return {
       name,
       plan: listenerPlan,
@@ -276,34 +278,32 @@ function requestIds(worker: number, clock: Clock): () => string {
   return () => prefix + (++count).toString(36);
 }
 
-function refuser(server: ProtocolServer): (accepted: Accepted, reason: Reason) => void {
-  return (accepted, reason) => {
-    const bytes = accepted.tls ? undefined : server.farewell?.(reason);
-    const close = () => {
-      try {
-        accepted.stream.close();
-      } catch {
-        // Gone already.
-      }
-    };
-    if (bytes) accepted.stream.write(bytes).then(close, close);
-    else close();
-  };
-}
-
 async function handshake(
   conn: Deno.TlsConn,
   guard: Guard,
   connection: GuardedConnection,
   server: ProtocolServer,
+  log: Log,
 ): Promise<void> {
-  connection.kill = (reason) => guard.cut(connection, reason);
+  connection.kill = (reason) => guard.cut(connection, reason === "drain" ? reason : "tls_timeout");
   try {
     connection.alpn = (await conn.handshake()).alpnProtocol ?? "";
   } catch {
     return connection.done("tls_failed");
   }
-  if (!connection.gone) server.serve(connection);
+  if (connection.gone) return;
+  connection.enter(Phase.first);
+  serveOn(connection, server, log);
+}
+
+/** A connection that the peer has reset already can fail in many ways; none of them may reach the accept loop. */
+function serveOn(connection: GuardedConnection, server: ProtocolServer, log: Log): void {
+  try {
+    server.serve(connection);
+  } catch (error) {
+    log.debug("connection not served", { error, client: connection.address });
+    connection.done("client_reset");
+  }
 }
 
 async function bind(one: Served, alone: boolean, log: Log, scope: Scope): Promise<void> {
@@ -329,8 +329,10 @@ async function bind(one: Served, alone: boolean, log: Log, scope: Scope): Promis
       one.addresses.push("");
       continue;
     }
-    const native = one.protocol.native !== false && !tls?.clientCa && plan.accept.mode !== "handOff";
-    const listening = native ? listenNative(options) : await listenNode(options);
+    // The runtime has neither client certificates nor TLS on unix sockets.
+    const special = tls !== undefined && (tls.clientCa !== undefined || address.transport === "unix");
+    const native = one.protocol.native !== false && !special && plan.accept.mode !== "handOff";
+    const listening = await (native ? listenNative(options) : listenNode(options));
     scope.defer(() => listening.close());
     one.listenings.push(listening);
     one.addresses.push(listening.address);

@@ -46,13 +46,14 @@ export const admit = {
       let wake!: (turn: boolean) => void;
       if (queue.size >= queue.capacity) return new Refusal("queue_full", admitPlan.wait);
       const turn = new Promise<boolean>((resolve) => wake = resolve);
-      queue.push({ since, wake, stale: () => call.ended });
+      queue.push({ since, wake, stale: () => call.ended || call.left });
       depth.set(queue.size);
       return turn.then((mine) => {
         call.queuedMs = clock.now() - since;
         waited.record(call.queuedMs);
         depth.set(queue.size);
-        return mine ? undefined : new Refusal("queue_timeout", admitPlan.wait);
+        if (mine) return undefined;
+        return call.left ? new Refusal("client_left") : new Refusal("queue_timeout", admitPlan.wait);
       });
     };
 
