@@ -4,7 +4,7 @@ import type { RequestInfo } from "../../core/context.ts";
 import type { HttpListenerPlan } from "../../core/manifest/plan.ts";
 import type { Protocol } from "../../core/protocol.ts";
 import { NativeConnection } from "./native_connection.ts";
-import { hasNativeServer, instantLength, instantStatus } from "./native_server.ts";
+import { hasNativeServer, instantLength, instantStatus, isConsumed } from "./native_server.ts";
 import { nodeServer } from "./node_connection.ts";
 import { farewell } from "./refusal_response.ts";
 import { listenerService } from "./services.ts";
@@ -24,7 +24,7 @@ export const http = {
     }
     wrapUpgrade();
     host.identify = identify;
-    host.statusOf = (answer) => answer instanceof Response ? instantStatus(answer) || answer.status : 500;
+    host.statusOf = statusOf;
     host.bytesOf = (answer) => answer instanceof Response ? instantLength(answer) : -1;
     const service = await listenerService(host);
     const node = nodeServer(host, service, scope);
@@ -37,6 +37,12 @@ export const http = {
     };
   },
 } as const satisfies Protocol<HttpListenerPlan, Request, Response | Refusal>;
+
+/** Status of an answer that can be sent; -1 for anything else, such as a Response that was sent before. */
+function statusOf(answer: unknown): number {
+  if (!(answer instanceof Response) || isConsumed(answer)) return -1;
+  return instantStatus(answer) || answer.status || -1;
+}
 
 /** Headers that name the caller and its request. Too long or unprintable ids are not taken over. */
 function identify(request: Request): Partial<RequestInfo> {

@@ -9,7 +9,8 @@ import { type Connection, type ListenerHost, Phase } from "../../core/protocol.t
 import type { Reason } from "../../core/reasons.ts";
 import { instantStatus, type NativeServing, serveNative } from "./native_server.ts";
 import { refusalResponse } from "./refusal_response.ts";
-import { type BodyDeclaration, declaredBody, headBytes, withBoundedBody } from "./request_limits.ts";
+import { answerHalfClosed } from "./half_closed.ts";
+import { type BodyDeclaration, BoundedBody, declaredBody, headBytes } from "./request_limits.ts";
 import type { HttpService } from "./routes.ts";
 import {
   acceptWebSocket,
@@ -31,7 +32,7 @@ const measureEvery = 256;
 /** A body that no handler read is worth draining up to here; beyond it the connection ends with the answer. */
 const drainBytes = 64 * 1024;
 /** How long a peer that still sends gets to read its answer before the connection is cut. */
-const cutAfterMs = 250;
+const cutAfterMs = 1000;
 
 interface Info {
   readonly completed: Promise<void>;
@@ -39,8 +40,8 @@ interface Info {
 
 const nothing = () => {};
 const nothingRead = new Uint8Array();
-/** What `Deno.upgradeWebSocket` gives back for the handler to return. */
-const upgradedResponse = new Response(null, { status: 200 });
+/** What the runtime gets to answer on a connection that was taken from it. */
+const takenOverResponse = () => new Response(null, { status: 200 });
 
 /** See the module's header. */
 export class NativeConnection implements Upgrader {
@@ -57,6 +58,8 @@ export class NativeConnection implements Upgrader {
   /** Requests on this connection tend to have large heads: each is measured. */
   #heavy = false;
   #socket: WebSocket | undefined;
+  /** The connection is not the runtime's any more; who took it ends it. */
+  #takenOver = false;
   /** The last request; where there are several at once (HTTP/2) none can be upgraded anyway. */
   #request: Request | undefined;
 
@@ -65,6 +68,7 @@ export class NativeConnection implements Upgrader {
     this.#host = host;
     this.#service = service;
     this.#http2 = connection.alpn === "h2";
+    connection.opaque = true;
     this.#serving = serveNative(
       connection.stream.native!,
       (request, info) => this.#serve(request, info),
@@ -88,7 +92,7 @@ export class NativeConnection implements Upgrader {
 
   #over(reason: Reason): void {
     removeUpgrader(this);
-    if (this.#socket && this.#socket.readyState < WebSocket.CLOSED) return;
+    if (this.#takenOver) return;
     this.#connection.done(this.#endReason ?? reason);
   }
 
@@ -103,30 +107,38 @@ export class NativeConnection implements Upgrader {
   #serve(request: Request, info: Info): Response | Promise<Response> {
     const connection = this.#connection;
     const { url, method } = request;
-    const target = url.slice(url.indexOf("/", 8));
+    const slash = url.indexOf("/", 8);
+    const target = slash < 0 ? "/" : url.slice(slash);
     const text = `${method} ${target}`;
     let refused = this.#checkHead(request, target.length);
     let body: BodyDeclaration | undefined;
-    let message = request;
+    let bounded: BoundedBody | undefined;
     if (!refused && method !== "GET" && method !== "HEAD") {
-      const declared = declaredBody(request, this.#host.plan.limits.body);
+      const declared = method === "CONNECT"
+        ? "method_not_allowed"
+        : declaredBody(request, this.#host.plan.limits.body);
       if (typeof declared === "string") refused = declared;
       else if (declared) {
         body = declared;
-        if (body.bytes < 0) message = withBoundedBody(request, this.#host.plan.limits);
+        if (body.bytes < 0) bounded = new BoundedBody(request, this.#host.plan.limits);
       }
     }
     if (refused) {
       this.#host.refuse(connection, refused, text);
-      return this.#last(refusalResponse(new Refusal(refused), true), info);
+      return this.#last(refusalResponse(new Refusal(refused), !this.#http2), info, refused);
     }
-    if (++this.#active === 1) connection.enter(body ? Phase.body : Phase.serving);
-    this.#request = message;
+    const message = bounded ? bounded.request : request;
+    // HTTP/2 has many requests at once: one slow body among them must not end the others.
+    if (++this.#active === 1) connection.enter(body && !this.#http2 ? Phase.body : Phase.serving);
+    this.#request = request;
     const answer = this.#host.handle(connection, message, text, this.#service);
     if (answer instanceof Promise) {
-      return answer.then((value) => this.#answer(request, message, info, body, value));
+      return answer.then((value) => {
+        if (connection.left && this.#active === 1) return this.#toHalfClosed(request, value);
+        return this.#answer(request, info, body, bounded, value);
+      });
     }
-    return this.#answer(request, message, info, body, answer);
+    return this.#answer(request, info, body, bounded, answer);
   }
 
   #checkHead(request: Request, targetLength: number): Reason | undefined {
@@ -141,37 +153,67 @@ export class NativeConnection implements Upgrader {
 
   #answer(
     request: Request,
-    message: Request,
     info: Info,
     body: BodyDeclaration | undefined,
+    bounded: BoundedBody | undefined,
     answer: Response | Refusal,
   ): Response | Promise<Response> {
     const connection = this.#connection;
-    const unread = body !== undefined && !request.bodyUsed && !message.bodyUsed &&
-      (body.bytes < 0 || body.bytes > drainBytes);
+    const response = answer instanceof Refusal ? refusalResponse(answer, false) : answer;
+    const unread = body !== undefined && !this.#http2 &&
+      (bounded
+        ? !bounded.complete && (bounded.exceeded || isUntouched(bounded.request, response))
+        : body.bytes > drainBytes && isUntouched(request, response));
     if (unread) connection.closing = true;
-    let response = answer instanceof Refusal ? refusalResponse(answer, false) : answer;
     // The connection is not the server's any more: the answer must not come before it knows.
     if (this.#socket) return this.#serving.finished.then(() => response, () => response);
-    if (!(response instanceof Response)) {
-      this.#host.log.error("handler answered with something that is no Response", { type: typeof response });
-      response = refusalResponse(new Refusal("handler_error"), false);
-    }
-    if (instantStatus(response) === 0) return this.#watch(response, info, unread);
+    if (instantStatus(response) === 0) return this.#watch(request, response, info, unread);
     this.#between();
-    if (connection.closing) return unread ? this.#last(response, info) : this.#close(response);
+    if (connection.closing) {
+      return unread ? this.#last(response, info, "body_too_large") : this.#close(response);
+    }
     return this.#turn(response);
   }
 
   /** An answer that is not over when the handler returns: a stream, a WebSocket, or one with headers of its own. */
-  #watch(response: Response, info: Info, unread: boolean): Response | Promise<Response> {
+  #watch(
+    request: Request,
+    response: Response,
+    info: Info,
+    unread: boolean,
+  ): Response | Promise<Response> {
     const connection = this.#connection;
-    if (response.headers.get("connection")?.toLowerCase() === "close") connection.closing = true;
-    if (this.#active === 1) connection.enter(Phase.stream);
+    // The first piece of a stream comes too late for a peer that has closed its side, like an answer that was awaited.
+    if (this.#active === 1 && !this.#http2 && connection.peerLeft?.()) {
+      return this.#toHalfClosed(request, response);
+    }
+    if (asksToClose(response)) connection.closing = true;
+    if (this.#active === 1) connection.enter(this.#http2 ? Phase.serving : Phase.stream);
     const over = () => this.#between();
     info.completed.then(over, over);
-    if (unread) return this.#last(response, info);
+    if (unread) return this.#last(response, info, "body_too_large");
     return connection.closing ? this.#close(response) : this.#turn(response);
+  }
+
+  /** The runtime would drop this answer: the connection is taken from it, and the answer written here. */
+  #toHalfClosed(request: Request, answer: Response | Refusal): Response | Promise<Response> {
+    const connection = this.#connection;
+    const response = answer instanceof Refusal ? refusalResponse(answer, true) : answer;
+    const fd = connection.tls || this.#takenOver ? -1 : connection.detach?.() ?? -1;
+    if (fd < 0) return response;
+    this.#takenOver = true;
+    this.#serving.kill();
+    connection.enter(Phase.stream);
+    const answering = answerHalfClosed(fd, response, request.method === "HEAD");
+    connection.kill = (reason) => {
+      answering.kill();
+      connection.done(reason);
+    };
+    connection.finish = nothing;
+    const over = () => connection.done(this.#endReason ?? "client_closed");
+    answering.done.then(over, over);
+    // Whatever is given to the runtime now goes nowhere.
+    return takenOverResponse();
   }
 
   #between(): void {
@@ -187,13 +229,14 @@ export class NativeConnection implements Upgrader {
     checkUpgrade(request);
     const connection = this.#connection;
     if (this.#active > 1) throw new TypeError("Cannot upgrade: the connection serves other requests");
-    const fd = connection.tls ? -1 : connection.stream.detach?.() ?? -1;
+    const fd = connection.tls ? -1 : connection.detach?.() ?? -1;
     if (fd < 0) {
       throw new TypeError(
         "Cannot upgrade: WebSockets need a connection without TLS; let a proxy end TLS before it",
       );
     }
     const headers = new Headers(request.headers);
+    this.#takenOver = true;
     this.#serving.kill();
     connection.enter(Phase.stream);
     const socket = acceptWebSocket(new Request(request.url, { headers }), socketOf(fd), nothingRead, options);
@@ -207,7 +250,7 @@ export class NativeConnection implements Upgrader {
       this.#socket = undefined;
       connection.done(this.#endReason ?? "client_closed");
     });
-    return { socket, response: upgradedResponse };
+    return { socket, response: takenOverResponse() };
   }
 
   /** The last answer of this connection: the peer is told, and closes. */
@@ -221,11 +264,13 @@ export class NativeConnection implements Upgrader {
   }
 
   /** The last answer, to a peer that may still be sending: it gets a moment to read it, then the connection is cut. */
-  #last(response: Response, info: Info): Response {
+  #last(response: Response, info: Info, reason: Reason): Response {
+    // HTTP/2 ends the one stream and keeps the connection.
+    if (this.#http2) return response;
     this.#connection.closing = true;
-    const cut = () => void setTimeout(() => this.#connection.kill("body_too_large"), cutAfterMs);
+    const cut = () => void setTimeout(() => this.#connection.kill(reason), cutAfterMs);
     info.completed.then(cut, cut);
-    return this.#http2 ? response : withClose(response);
+    return withClose(response);
   }
 
   /** Who gets many answers within a moment lets the others go first. */
@@ -239,6 +284,18 @@ export class NativeConnection implements Upgrader {
     if (++this.#burst <= burstAnswers) return response;
     return new Promise((resolve) => setImmediate(() => resolve(response)));
   }
+}
+
+/** Whether nobody reads the body of `request`, the answer itself included. */
+function isUntouched(request: Request, response: Response): boolean {
+  if (request.bodyUsed) return false;
+  const { body } = request;
+  return body !== null && !body.locked && response.body !== body;
+}
+
+function asksToClose(response: Response): boolean {
+  const value = response.headers.get("connection");
+  return value !== null && value.toLowerCase().split(",").some((one) => one.trim() === "close");
 }
 
 function withClose(response: Response): Response {

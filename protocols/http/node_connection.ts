@@ -2,16 +2,17 @@
  * HTTP/1.1 over node sockets, for connections that only those can carry: handed over by the supervisor, or with client
  * certificates. node's parser and framing, the same limits, the same stack. No HTTP/2.
  */
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { Refusal } from "../../core/errors.ts";
 import { type Connection, Phase } from "../../core/protocol.ts";
+import { type Reason, reasons } from "../../core/reasons.ts";
 import type { Scope } from "../../core/scope.ts";
 import type { HttpHost } from "./native_connection.ts";
-import { refusalResponse } from "./refusal_response.ts";
-import { declaredBody, headBytes, withBoundedBody } from "./request_limits.ts";
+import { reasonHeader, refusalResponse } from "./refusal_response.ts";
+import { BoundedBody, declaredBody, headBytes } from "./request_limits.ts";
 import type { HttpService } from "./routes.ts";
 import { acceptWebSocket, addUpgrader, checkUpgrade, removeUpgrader, type Upgrader } from "./websockets.ts";
 
@@ -34,7 +35,11 @@ export function nodeServer(
       serve(incoming, outgoing, connection, host, service).catch((error) => {
         host.log.error("answer failed", { error });
         incoming.socket.destroy();
-      }).finally(() => active.set(connection, active.get(connection)! - 1));
+      }).finally(() => {
+        const left = active.get(connection)! - 1;
+        active.set(connection, left);
+        if (left === 0) connection.enter(Phase.idle);
+      });
     });
     // The guard owns all timers.
     server.keepAliveTimeout = server.headersTimeout = server.requestTimeout = 0;
@@ -46,10 +51,11 @@ export function nodeServer(
         socket.destroy();
       });
     });
-    server.on("clientError", (_error, socket) => {
+    server.on("clientError", (error: Error & { code?: string }, socket) => {
+      const reason = error.code === "HPE_HEADER_OVERFLOW" ? "head_too_large" : "protocol_error";
       const connection = connections.get(socket as Socket);
-      if (connection) host.refuse(connection, "protocol_error", "");
-      socket.end("HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+      if (connection) host.refuse(connection, reason, "");
+      socket.end(refusalHead(reason));
     });
     // The runtime's node server only works once it listens somewhere: a private socket that nobody connects to.
     const folder = Deno.makeTempDirSync({ prefix: "weir-" });
@@ -64,6 +70,7 @@ export function nodeServer(
   return (connection) => {
     const socket = connection.stream.node as Socket;
     connections.set(socket, connection);
+    connection.opaque = true;
     socket.on("close", () => connection.done("client_closed"));
     connection.kill = (reason) => {
       connection.done(reason);
@@ -106,14 +113,13 @@ async function serve(
     host.refuse(connection, refused, text);
     return await send(outgoing, refusalResponse(new Refusal(refused), true), true);
   }
-  if (declared) request = withBoundedBody(request, limits);
+  if (declared) request = new BoundedBody(request, limits).request;
   connection.enter(declared ? Phase.body : Phase.serving);
   const answer = await host.handle(connection, request, text, service);
   const response = answer instanceof Refusal ? refusalResponse(answer, connection.closing) : answer;
   if (response.body) connection.enter(Phase.stream);
   const last = connection.closing || (declared !== undefined && !request.bodyUsed);
   await send(outgoing, response, last);
-  connection.enter(Phase.idle);
 }
 
 /** A request that asks for another protocol: the handler makes a WebSocket of it, or it is refused. */
@@ -143,7 +149,7 @@ async function upgrade(
     removeUpgrader(upgrader);
   }
   if (!opened) {
-    socket.end("HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+    socket.end(refusalHead("bad_request"));
     return connection.done("bad_request");
   }
   const webSocket = opened;
@@ -180,12 +186,22 @@ async function send(outgoing: ServerResponse, response: Response, last: boolean)
   if (cookies.length > 0) outgoing.setHeader("set-cookie", cookies);
   if (last) outgoing.setHeader("connection", "close");
   if (!response.body) return void outgoing.end();
+  const reader = response.body.getReader();
   const gone = new Promise<void>((resolve) => outgoing.once("close", resolve));
-  for await (const chunk of response.body) {
+  // Whoever left does not wait for the next piece, and whoever makes the pieces is told.
+  gone.then(() => reader.cancel().catch(nothing));
+  for (let part = await reader.read(); !part.done; part = await reader.read()) {
     if (outgoing.destroyed) return;
-    if (outgoing.write(chunk)) continue;
+    if (outgoing.write(part.value)) continue;
     await Promise.race([new Promise((resolve) => outgoing.once("drain", resolve)), gone]);
   }
   outgoing.end();
-  await Promise.race([new Promise((resolve) => outgoing.once("finish", resolve)), gone]).catch(nothing);
+  await Promise.race([new Promise((resolve) => outgoing.once("finish", resolve)), gone]);
+}
+
+/** An answer without a body, for what never became a request. */
+function refusalHead(reason: Reason): string {
+  const { status } = reasons[reason];
+  return `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${reasonHeader}: ${reason}\r\n` +
+    "connection: close\r\ncontent-length: 0\r\n\r\n";
 }

@@ -5,6 +5,7 @@
 import { ServiceError } from "../../core/errors.ts";
 import type { HttpLimitsPlan } from "../../core/manifest/plan.ts";
 import type { Reason } from "../../core/reasons.ts";
+import { derivedRequest } from "./derived_request.ts";
 
 /** Bytes of the request head as HTTP/1.1 would write it. */
 export function headBytes(request: Request): number {
@@ -30,24 +31,50 @@ export function declaredBody(request: Request, maxBytes: number): BodyDeclaratio
   return bytes > maxBytes ? "body_too_large" : { bytes };
 }
 
-/** `request` with a body that fails with ServiceError `body_too_large` after `limits.body` bytes. */
-export function withBoundedBody(request: Request, limits: HttpLimitsPlan): Request {
-  if (request.body === null) return request;
-  return new Request(request, { body: request.body.pipeThrough(byteLimit(limits.body)) });
+/** A request whose body has no declared length, with a body that is counted while it streams. */
+export class BoundedBody {
+  /** What the handler gets. */
+  readonly request: Request;
+  /** The handler has read all of it. */
+  complete = false;
+  /** It was longer than allowed. */
+  exceeded = false;
+
+  /** The body of {@link request} fails with ServiceError `body_too_large` after `limits.body` bytes. */
+  constructor(request: Request, limits: HttpLimitsPlan) {
+    const body = request.body?.pipeThrough(byteLimit(limits.body, (fits) => this.#end(fits))) ?? null;
+    this.request = derivedRequest(request, request.url, body);
+  }
+
+  #end(fits: boolean): void {
+    if (fits) this.complete = true;
+    else this.exceeded = true;
+  }
 }
 
-/** A stream that passes at most `maxBytes`. */
+/** A stream that passes at most `maxBytes`; `onEnd` is told whether all fitted. Takes nothing before it is read. */
 export function byteLimit(
   maxBytes: number,
+  onEnd?: (fits: boolean) => void,
 ): TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>> {
   let seen = 0;
-  return new TransformStream({
-    transform(chunk, controller) {
-      seen += chunk.byteLength;
-      if (seen <= maxBytes) return controller.enqueue(chunk);
-      controller.error(
-        new ServiceError("body_too_large", `The body is longer than ${maxBytes} bytes`, { source: "client" }),
-      );
+  return new TransformStream(
+    {
+      transform(chunk, controller) {
+        seen += chunk.byteLength;
+        if (seen <= maxBytes) return controller.enqueue(chunk);
+        onEnd?.(false);
+        controller.error(
+          new ServiceError("body_too_large", `The body is longer than ${maxBytes} bytes`, {
+            source: "client",
+          }),
+        );
+      },
+      flush() {
+        onEnd?.(true);
+      },
     },
-  });
+    undefined,
+    new CountQueuingStrategy({ highWaterMark: 0 }),
+  );
 }

@@ -1,6 +1,7 @@
 /** The manifest's routes and handler of one HTTP listener, as one service. Built once, before the port is bound. */
 import { Refusal } from "../../core/errors.ts";
 import type { HandlerPlan, HttpListenerPlan, RoutePlan } from "../../core/manifest/plan.ts";
+import { derivedRequest } from "./derived_request.ts";
 import { toFetch } from "./fetch_handler.ts";
 import type { HttpHost } from "./native_connection.ts";
 import { type HttpService, routeTable } from "./routes.ts";
@@ -57,11 +58,13 @@ function fixedAnswer({ status, body, headers }: NonNullable<RoutePlan["respond"]
 }
 
 function rewritten(service: HttpService, prefix: string | undefined): HttpService {
-  if (!prefix) return service;
+  const base = prefix?.replace(/\/+$/, "");
+  if (!base) return service;
   return (request, context) => {
     const url = new URL(request.url);
-    if (!url.pathname.startsWith(prefix)) return new Refusal("no_route");
-    url.pathname = url.pathname.slice(prefix.length) || "/";
-    return service(new Request(url, request), context);
+    const { pathname } = url;
+    if (pathname !== base && !pathname.startsWith(`${base}/`)) return new Refusal("no_route");
+    url.pathname = pathname.slice(base.length) || "/";
+    return service(derivedRequest(request, url, request.body), context);
   };
 }

@@ -9,6 +9,7 @@ import net from "node:net";
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { WebSocketServer } from "ws";
+import { originOf } from "./derived_request.ts";
 
 /** Upgrades the connection that `request` came on. */
 export interface Upgrader {
@@ -50,8 +51,9 @@ export function wrapUpgrade(): void {
   wrapped = true;
   const original = Deno.upgradeWebSocket;
   Deno.upgradeWebSocket = (request, options = {}) => {
+    const came = originOf(request);
     for (const upgrader of upgraders) {
-      if (upgrader.serves(request)) return upgrader.upgrade(request, options);
+      if (upgrader.serves(came)) return upgrader.upgrade(request, options);
     }
     return original(request, options);
   };
