@@ -113,7 +113,8 @@ function leafKind(value: unknown, schemas: ReturnType<typeof unwrap>): Kind | un
   if (kind === undefined) return undefined;
   const form = kind === "address" ? "transport" : kind === "handler" ? "module" : undefined;
   if (form) return isOpen(value) && form in value ? kind : undefined;
-  const fits = kind === "secret" ? typeof value === "string" : typeof value === "number";
+  const isText = kind === "secret" || kind === "path";
+  const fits = isText ? typeof value === "string" : typeof value === "number";
   return fits ? kind : undefined;
 }
 
@@ -132,7 +133,7 @@ function originOf(path: Path, { places }: CompileResult): Pick<ExplainedValue, "
 function textOf(value: unknown, kind: Kind | undefined, directory: string): string {
   if (
     typeof value === "number" && kind !== undefined && kind !== "address" && kind !== "handler" &&
-    kind !== "secret"
+    kind !== "path" && kind !== "secret"
   ) {
     return formatQuantity(kind, value);
   }

@@ -9,7 +9,7 @@ import { z } from "zod";
 import type { Unit } from "./unit.ts";
 
 /** Kinds of leaf values that `explain` and dumps must know again: how to print them, what to hide. */
-export type Kind = Unit | "address" | "handler" | "secret";
+export type Kind = Unit | "address" | "handler" | "path" | "secret";
 
 /** Which schema is of which kind. */
 export const kinds = z.registry<{ kind: Kind }>();

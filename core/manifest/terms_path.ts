@@ -10,17 +10,21 @@ import { kinds, required, shaped, text, textError } from "./terms.ts";
 
 /** An absolute path; relative ones start from the manifest's folder. */
 export function path(expected = "a path") {
-  return text(expected).transform((value) => absolute(value));
+  const schema = text(expected).transform((value) => absolute(value));
+  kinds.add(schema, { kind: "path" });
+  return schema;
 }
 
 /** The absolute path of something that must be there. */
 export function existing(kind: "file" | "directory", expected: string) {
-  return text(`the path of ${expected}`).transform((value, context) => {
+  const schema = text(`the path of ${expected}`).transform((value, context) => {
     const resolved = absolute(value);
     const problem = missing(resolved, kind, expected);
     if (problem) context.issues.push({ code: "custom", message: problem, input: value });
     return resolved;
   });
+  kinds.add(schema, { kind: "path" });
+  return schema;
 }
 
 function missing(resolved: string, kind: "file" | "directory", expected: string): string | undefined {

@@ -7,32 +7,36 @@ import type { Diagnostic } from "./diagnostic.ts";
 import type { Path } from "./places.ts";
 import type { Plan } from "./plan.ts";
 
-interface Missing {
+/** One part of the manifest that cannot run yet. */
+export interface Missing {
   /** The subject of "… not available yet". */
   what: string;
+  /** Its place in the reference: `*` for all kinds of a section, or the kind. */
+  at: string;
   /** Where a plan uses it. */
   uses(plan: Plan): Path[];
 }
 
-const missing: readonly Missing[] = [
-  { what: "thrift listeners are", uses: (plan) => protocol(plan, "thrift") },
-  { what: "zmq listeners are", uses: (plan) => protocol(plan, "zmq") },
-  { what: "kafka listeners are", uses: (plan) => protocol(plan, "kafka") },
-  { what: "access rules are", uses: (plan) => listenerKey(plan, "access") },
-  { what: "rate limits are", uses: (plan) => listenerKey(plan, "rate") },
-  { what: "routes to an upstream are", uses: upstreamRoutes },
-  { what: "upstreams are", uses: (plan) => names("upstreams", plan.upstreams) },
-  { what: "streams are", uses: (plan) => names("streams", plan.streams) },
-  { what: "loops are", uses: (plan) => names("loops", plan.loops) },
-  { what: "governance is", uses: (plan) => plan.governance ? [["governance"]] : [] },
-  { what: "telemetry is", uses: (plan) => plan.telemetry ? [["telemetry"]] : [] },
+/** The table. */
+export const missingParts: readonly Missing[] = [
+  { what: "thrift listeners are", at: "listeners.thrift", uses: (plan) => protocol(plan, "thrift") },
+  { what: "zmq listeners are", at: "listeners.zmq", uses: (plan) => protocol(plan, "zmq") },
+  { what: "kafka listeners are", at: "listeners.kafka", uses: (plan) => protocol(plan, "kafka") },
+  { what: "access rules are", at: "listeners.*.access", uses: (plan) => listenerKey(plan, "access") },
+  { what: "rate limits are", at: "listeners.*.rate", uses: (plan) => listenerKey(plan, "rate") },
+  { what: "routes to an upstream are", at: "listeners.http.routes[].upstream", uses: upstreamRoutes },
+  { what: "upstreams are", at: "upstreams", uses: (plan) => names("upstreams", plan.upstreams) },
+  { what: "streams are", at: "streams", uses: (plan) => names("streams", plan.streams) },
+  { what: "loops are", at: "loops", uses: (plan) => names("loops", plan.loops) },
+  { what: "governance is", at: "governance", uses: (plan) => plan.governance ? [["governance"]] : [] },
+  { what: "telemetry is", at: "telemetry", uses: (plan) => plan.telemetry ? [["telemetry"]] : [] },
 ];
 
 /** One diagnostic per use, sorted by place; empty when the plan can run, and when there is none. */
 export function unavailable(result: CompileResult): Diagnostic[] {
   const { plan, places } = result;
   if (!plan) return [];
-  return missing
+  return missingParts
     .flatMap(({ what, uses }) =>
       uses(plan).map((path) => {
         const diagnostic = places.aboutKey(path, "");
