@@ -32,6 +32,8 @@ export async function listenNative(options: ListenOptions): Promise<Listening> {
   const released = acceptLoop(listener, options, state);
   return {
     released,
+    // Here connections are accepted before they shake hands.
+    handshakes: () => 0,
     address: listener.addr.transport === "tcp"
       ? formatAddress(listener.addr.hostname, port)
       : `unix:${(listener.addr as Deno.UnixAddr).path}`,

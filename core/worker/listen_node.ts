@@ -7,6 +7,7 @@ import tls from "node:tls";
 import { Buffer } from "node:buffer";
 import type { ByteStream } from "../protocol.ts";
 import type { Accepted } from "./guard.ts";
+import { Handshakes } from "./handshakes.ts";
 import { socketCalls } from "./libc.ts";
 import {
   claimListeningFd,
@@ -24,7 +25,10 @@ export async function listenNode(options: ListenOptions): Promise<Listening> {
     acceptedAt = performance.now();
     adopt(socket, options);
   };
-  const server = options.tls ? tlsServer(options, take) : net.createServer({ pauseOnConnect: true }, take);
+  const handshakes = new Handshakes(options.handshakes, options.onCut);
+  const server = options.tls
+    ? tlsServer(options, handshakes, take)
+    : net.createServer({ pauseOnConnect: true }, take);
   const { address } = options;
   if (address.transport === "unix") await removeStaleSocket(address.path);
   await new Promise<void>((resolve, reject) => {
@@ -56,6 +60,7 @@ export async function listenNode(options: ListenOptions): Promise<Listening> {
     steerAway: (self, size) => !closed && (socketCalls()?.steerAway(fd, self, size) ?? false),
     unsteer: () => void (!closed && socketCalls()?.unsteer(fd)),
     sinceAcceptMs: () => performance.now() - acceptedAt,
+    handshakes: () => handshakes.size,
     close() {
       if (closed) return;
       closed = true;
@@ -68,23 +73,60 @@ export async function listenNode(options: ListenOptions): Promise<Listening> {
   };
 }
 
-function tlsServer(options: ListenOptions, take: (socket: net.Socket) => void): tls.Server {
+function tlsServer(
+  options: ListenOptions,
+  handshakes: Handshakes,
+  take: (socket: net.Socket) => void,
+): tls.Server {
   const { cert, key, clientCa } = options.tls!;
   const server = tls.createServer({
     cert,
     key,
     ...(clientCa ? { ca: clientCa, requestCert: true, rejectUnauthorized: true } : {}),
     ALPNProtocols: ["http/1.1"],
-  }, take);
-  server.on("tlsClientError", (error) => options.onError(error, "tls"));
+    // Ours ends the connection, the runtime's does not.
+    handshakeTimeout: 2 * options.handshakes.timeoutMs,
+  }, (socket) => {
+    handshakes.end(rawSocket(socket));
+    take(socket);
+  });
+  server.prependListener("connection", (socket: net.Socket) => void handshakes.begin(socket));
+  server.on("tlsClientError", (error, socket) => {
+    handshakes.end(rawSocket(socket));
+    socket.destroy();
+    options.onError(error, "tls");
+  });
   return server;
 }
 
-/** Returns what takes over plain sockets that were accepted elsewhere, and speaks TLS on them where `tls` is given. */
-export function adopter(options: ListenOptions): (socket: net.Socket) => void {
-  if (!options.tls) return (socket) => adopt(socket, options);
-  const server = tlsServer(options, (socket) => adopt(socket, options));
-  return (socket) => void server.emit("connection", socket);
+function rawSocket(socket: tls.TLSSocket): net.Socket {
+  return (socket as unknown as { _parent?: net.Socket })._parent ?? socket;
+}
+
+/** Takes over sockets that were accepted elsewhere. */
+export interface Adopter {
+  /** Takes over a plain socket, and speaks TLS on it where the listener does. */
+  take(socket: net.Socket): void;
+  /** Milliseconds (monotonic) since the last one came; Infinity before the first. */
+  sinceTakenMs(): number;
+  /** See Listening. */
+  handshakes(): number;
+}
+
+/** Makes the adopter of one listener. */
+export function adopter(options: ListenOptions): Adopter {
+  const handshakes = new Handshakes(options.handshakes, options.onCut);
+  const server = options.tls && tlsServer(options, handshakes, (socket) => adopt(socket, options));
+  let takenAt = -Infinity;
+  return {
+    take(socket) {
+      takenAt = performance.now();
+      if (server) server.emit("connection", socket);
+      else adopt(socket, options);
+    },
+    sinceTakenMs: () => performance.now() - takenAt,
+    handshakes: () => handshakes.size,
+  };
 }
 
 /** Takes over a socket on which the application's bytes come next. */

@@ -1,5 +1,7 @@
 /** What the two accept paths (native and node) have in common for the rest of the worker. */
+import type { Reason } from "../reasons.ts";
 import type { Accepted } from "./guard.ts";
+import type { HandshakeLimits } from "./handshakes.ts";
 import { socketCalls } from "./libc.ts";
 
 /** One bound address. */
@@ -15,6 +17,8 @@ export interface Listening {
   unsteer(): void;
   /** Milliseconds (monotonic) since the last connection was accepted; Infinity before the first. */
   sinceAcceptMs(): number;
+  /** TLS handshakes under way that are no connections yet. */
+  handshakes(): number;
   /** Stops accepting and gives the address back. */
   close(): void;
   /** Resolves, after {@link close}, when the kernel counts it among the listening sockets no more. */
@@ -28,10 +32,14 @@ export interface ListenOptions {
   reusePort: boolean;
   tls?: { cert: string; key: string; clientCa?: string };
   alpn: readonly string[];
+  /** Of TLS handshakes where those are not connections yet; see {@link Listening.handshakes}. */
+  handshakes: HandshakeLimits;
   /** Called for every connection; must not throw. */
   onAccept: (accepted: Accepted) => void;
   /** Called for every failed accept or handshake, with what was wrong. */
   onError: (error: unknown, kind: "accept" | "tls") => void;
+  /** Called for every handshake that was cut. */
+  onCut: (reason: Reason) => void;
 }
 
 /** Descriptors that listenings of this process know as theirs: several may listen on one port, on different addresses. */

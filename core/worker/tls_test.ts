@@ -47,3 +47,44 @@ Deno.test("a certificate without its key is refused before anything is bound", a
   await assert.rejects(serve({ tls }));
   await Deno.remove(folder, { recursive: true });
 });
+
+Deno.test("TLS over node sockets bounds handshakes in time and number, and a drain waits for them", async () => {
+  const folder = await makeCertificates(["localhost"]);
+  const service = await serve({
+    tls: { cert: `${folder}/localhost.pem`, key: `${folder}/localhost.key` },
+    accept: { mode: "handOff", firstByte: "600ms", connections: 2 },
+  });
+  const connect = () => Deno.connect({ port: service.port, hostname: "127.0.0.1" });
+  const silent = [await connect(), await connect()];
+  const started = performance.now();
+  const closed = silent.map(async (conn) => {
+    assert.equal(await conn.read(new Uint8Array(16)).catch(() => null), null);
+    conn.close();
+    return performance.now() - started;
+  });
+  const third = await connect();
+  assert.equal(await third.read(new Uint8Array(16)).catch(() => null), null, "two handshakes are under way");
+  third.close();
+  for (const ms of await Promise.all(closed)) assert.ok(ms > 500 && ms < 900, `cut after ${ms} ms`);
+  const count = (reason: string) => total(service.memory, "weir_connections_closed_total", { reason });
+  assert.deepEqual([count("tls_timeout"), count("connections_full")], [2, 1]);
+  const late = await connect();
+  const drained = service.worker.drain({ keepAcceptingMs: 0, drainMs: 3000, steer: null });
+  await assert.rejects(async () => {
+    for (;; await new Promise((resolve) => setTimeout(resolve, 30))) (await connect()).close();
+  });
+  const conn = await Deno.startTls(late, {
+    hostname: "localhost",
+    caCerts: [await Deno.readTextFile(`${folder}/ca.pem`)],
+  });
+  await conn.write(new TextEncoder().encode("GET /late HTTP/1.1\r\nhost: localhost\r\n\r\n"));
+  const buffer = new Uint8Array(4096);
+  const length = await conn.read(buffer);
+  assert.match(
+    new TextDecoder().decode(buffer.subarray(0, length ?? 0)),
+    /^HTTP\/1\.1 200 [^]*connection: close/i,
+  );
+  conn.close();
+  assert.equal(await drained, 0);
+  await Deno.remove(folder, { recursive: true });
+});

@@ -19,7 +19,7 @@ import type { RequestCall } from "./call.ts";
 import { type Accepted, Guard } from "./guard.ts";
 import { GuardedConnection } from "./guarded_connection.ts";
 import { HandlerModules } from "./handler_modules.ts";
-import { adopter, listenNode } from "./listen_node.ts";
+import { type Adopter, adopter, listenNode } from "./listen_node.ts";
 import { listenNative } from "./listen_native.ts";
 import { Listener } from "./listener.ts";
 import type { Listening, ListenOptions } from "./listening.ts";
@@ -102,7 +102,7 @@ interface Served {
   addresses: string[];
   accept: ListenOptions["onAccept"];
   /** Takes over sockets that the supervisor accepted. */
-  adopt?: (socket: Socket) => void;
+  adopter?: Adopter;
 }
 
 /** Builds and starts a worker. Rejects, with everything freed, when any part cannot be made. */
@@ -212,8 +212,8 @@ async function build(init: WorkerInit, scope: Scope): Promise<Worker> {
     stats,
     addresses: Object.fromEntries(served.map((one) => [one.name, one.addresses])),
     adopt(name, socket) {
-      const adopt = served.find((it) => it.name === name)?.adopt;
-      if (adopt) adopt(socket as Socket);
+      const adopter = served.find((it) => it.name === name)?.adopter;
+      if (adopter) adopter.take(socket as Socket);
       else (socket as Socket).destroy();
     },
     steerAway: (place) => void steerAway(served.flatMap((one) => one.listenings), place),
@@ -310,11 +310,13 @@ async function bind(one: Served, alone: boolean, log: Log, scope: Scope): Promis
   const { plan, guard } = one;
   const tls = readTls(plan);
   const errors = guard.acceptErrors;
-  const shared = {
+  const shared: Omit<ListenOptions, "address" | "reusePort"> = {
     backlog: plan.accept.backlog,
     ...(tls ? { tls } : {}),
     alpn: one.protocol.alpn,
+    handshakes: { timeoutMs: plan.accept.firstByte, most: plan.accept.connections },
     onAccept: one.accept,
+    onCut: (reason) => guard.countClosed(reason),
     onError: (error: unknown, kind: "accept" | "tls") => {
       if (kind === "tls") return guard.countClosed("tls_failed");
       errors.add();
@@ -325,7 +327,7 @@ async function bind(one: Served, alone: boolean, log: Log, scope: Scope): Promis
     const reusePort = address.transport === "tcp" && Deno.build.os === "linux";
     const options: ListenOptions = { ...shared, address, reusePort };
     if (isHandedOver(plan.accept.mode, address) && !alone) {
-      one.adopt ??= adopter(options);
+      one.adopter ??= adopter(options);
       one.addresses.push("");
       continue;
     }
@@ -399,10 +401,13 @@ async function drain(
   const listenings = served.flatMap((one) => one.listenings);
   const steered = steer !== null && steerAway(listenings, { ...steer, ...places(options) });
   // What the kernel has queued, or is still shaking hands with, is ours: accept it before the socket goes.
-  const settled = performance.now() + (steered ? steerSettleMs : 0);
+  const adopters = served.flatMap(({ adopter }) => adopter ?? []);
+  const settled = performance.now() + (steered || adopters.length > 0 ? steerSettleMs : 0);
   const limit = Math.min(end, performance.now() + 1000);
   while (performance.now() < limit) {
-    const quiet = listenings.every((it) => it.sinceAcceptMs() > 20 && it.queued() <= 0);
+    // What the supervisor handed over comes another way than its word that this was the last.
+    const quiet = listenings.every((it) => it.sinceAcceptMs() > 20 && it.queued() <= 0) &&
+      adopters.every((it) => it.sinceTakenMs() > 20);
     if (performance.now() >= settled && quiet) break;
     await pause(5);
   }
@@ -411,7 +416,9 @@ async function drain(
   await Promise.race([Promise.all(listenings.map((it) => it.released)), pause(releaseMs)]);
   options.onUnbound?.();
   const graceMs = Math.min(idleGraceMs, options.drainMs / 2);
-  const open = () => served.reduce((sum, one) => sum + one.guard.connections.size + one.listener.pending, 0);
+  const shaking = () => [...listenings, ...adopters].reduce((sum, it) => sum + it.handshakes(), 0);
+  const open = () =>
+    served.reduce((sum, one) => sum + one.guard.connections.size + one.listener.pending, shaking());
   while (open() > 0 && performance.now() < end) {
     for (const one of served) one.guard.finishIdle(graceMs);
     await pause(5);
