@@ -10,7 +10,7 @@ import type { Reason } from "../../core/reasons.ts";
 import { instantStatus, type NativeServing, serveNative } from "./native_server.ts";
 import { refusalResponse } from "./refusal_response.ts";
 import { answerHalfClosed } from "./half_closed.ts";
-import { type BodyDeclaration, BoundedBody, declaredBody, headBytes } from "./request_limits.ts";
+import { type BodyDeclaration, BoundedBody, declaredBody, headBytes, isPlainHost } from "./request_limits.ts";
 import type { HttpService } from "./routes.ts";
 import {
   acceptWebSocket,
@@ -27,7 +27,10 @@ export type HttpHost = ListenerHost<HttpListenerPlan, Request, Response | Refusa
 /** More answers than this within {@link burstMs} and the connection waits a turn of the loop for each further one. */
 const burstAnswers = 32;
 const burstMs = 1;
-/** The head is measured on the first request of a connection and on every request at this distance. */
+/**
+ * The head is measured, and its Host looked at, on the first request of a connection and on every request at this
+ * distance: it costs as much as everything else here together. In between the runtime's own 64 KiB hold.
+ */
 const measureEvery = 256;
 /** A body that no handler read is worth draining up to here; beyond it the connection ends with the answer. */
 const drainBytes = 64 * 1024;
@@ -116,7 +119,9 @@ export class NativeConnection implements Upgrader {
     if (!refused && method !== "GET" && method !== "HEAD") {
       const declared = method === "CONNECT"
         ? "method_not_allowed"
-        : declaredBody(request, this.#host.plan.limits.body);
+        : isPlainHost(request)
+        ? declaredBody(request, this.#host.plan.limits.body)
+        : "bad_request";
       if (typeof declared === "string") refused = declared;
       else if (declared) {
         body = declared;
@@ -148,7 +153,8 @@ export class NativeConnection implements Upgrader {
     if (!this.#heavy && count % measureEvery !== 0) return undefined;
     const bytes = headBytes(request);
     this.#heavy = bytes > limits.headers / 4;
-    return bytes > limits.headers ? "head_too_large" : undefined;
+    if (bytes > limits.headers) return "head_too_large";
+    return isPlainHost(request) ? undefined : "bad_request";
   }
 
   #answer(
@@ -195,7 +201,10 @@ export class NativeConnection implements Upgrader {
     return connection.closing ? this.#close(response) : this.#turn(response);
   }
 
-  /** The runtime would drop this answer: the connection is taken from it, and the answer written here. */
+  /**
+   * The runtime would drop this answer: the connection is taken from it, and the answer written here. Requests that were
+   * pipelined behind it are lost with the runtime's buffer. Not over TLS, where the bytes are the runtime's alone.
+   */
   #toHalfClosed(request: Request, answer: Response | Refusal): Response | Promise<Response> {
     const connection = this.#connection;
     const response = answer instanceof Refusal ? refusalResponse(answer, true) : answer;

@@ -1,5 +1,6 @@
 /** What a refusal looks like in HTTP: its status, a machine-readable reason, and when to try again. */
 import type { Refusal } from "../../core/errors.ts";
+import { MethodRefusal } from "./routes.ts";
 import { type Reason, reasons } from "../../core/reasons.ts";
 
 /** The header that carries the reason code of every answer that no handler gave. */
@@ -15,6 +16,7 @@ export function refusalResponse(refusal: Refusal, closing: boolean): Response {
   if (status === 503 || status === 429) {
     headers["retry-after"] = String(Math.max(1, Math.ceil(refusal.retryAfterMs / 1000)));
   }
+  if (refusal instanceof MethodRefusal) headers.allow = refusal.methods.join(", ");
   if (closing) headers.connection = "close";
   // 499 means that nobody is there to read it; the runtime only takes real ones.
   return new Response(`${reasons[refusal.reason].text}\n`, { status: status === 0 ? 503 : status, headers });

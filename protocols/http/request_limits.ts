@@ -14,6 +14,11 @@ export function headBytes(request: Request): number {
   return bytes;
 }
 
+/** Whether the Host of a request can be one: the runtime pastes it into the URL as it is, path separators included. */
+export function isPlainHost(request: Request): boolean {
+  return !/[/?#\\@\s]/.test(request.headers.get("host") ?? "");
+}
+
 /** What a request says of its body. */
 export interface BodyDeclaration {
   /** Declared bytes; -1 when the body is chunked. */

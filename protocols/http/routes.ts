@@ -18,12 +18,28 @@ interface Route {
   service: HttpService;
 }
 
-/** The path of a request's URL, without query. Native URLs are absolute: `http://host/path?query`. */
+/**
+ * The path of a request's URL, without query, as handlers see it: the runtime hands on what the client wrote, where
+ * `/a/../b`, `/a/%2e%2e/b`, `\\b` and `/b#c` all mean `/b`, and a route must not be walked around that way. Escaped
+ * characters that need no escape are plain (`%61` is `a`); `%2F` stays what it is.
+ */
 export function pathOf(url: string): string {
   const start = url.indexOf("/", url.indexOf("://") + 3);
   if (start < 0) return "/";
   const query = url.indexOf("?", start);
-  return query < 0 ? url.slice(start) : url.slice(start, query);
+  const path = query < 0 ? url.slice(start) : url.slice(start, query);
+  return /[\\#%]|\/\./.test(path) ? canonical(url) : path;
+}
+
+function canonical(url: string): string {
+  const { pathname } = new URL(url);
+  try {
+    // Once more: what was escaped twice is no dot, but what is one after unescaping must not be left.
+    const plain = decodeURI(pathname);
+    return /(?:^|\/)\.\.?(?:\/|$)/.test(plain) ? new URL(plain, "http://host").pathname : plain;
+  } catch {
+    return pathname;
+  }
 }
 
 /** Host without port, in lower case. */
@@ -38,6 +54,16 @@ function hostMatcher(pattern: string): (host: string) => boolean {
   const wanted = pattern.toLowerCase();
   if (!wanted.startsWith("*.")) return (host) => host === wanted;
   return (host) => host.endsWith(wanted.slice(1)) && host.length > wanted.length - 1;
+}
+
+/** 405 says which methods there are: RFC 9110 §15.5.6. */
+export class MethodRefusal extends Refusal {
+  readonly methods: readonly string[];
+
+  constructor(methods: Iterable<string>) {
+    super("method_not_allowed");
+    this.methods = [...methods];
+  }
 }
 
 function compileRoute(match: RoutePlan["match"], service: HttpService): Route {
@@ -65,7 +91,7 @@ export function routeTable(
   return (request: Request, context: Context) => {
     const url = request.url;
     const path = pathOf(url);
-    let wrongMethod = false;
+    let allowed: Set<string> | undefined;
     let host: string | undefined;
     for (const route of table) {
       if (route.exact !== undefined && route.exact !== path) continue;
@@ -78,13 +104,13 @@ export function routeTable(
       }
       if (route.host && !route.host(host ??= hostOf(url))) continue;
       if (route.methods && !allows(route.methods, request.method)) {
-        wrongMethod = true;
+        allowed = allowed ? new Set([...allowed, ...route.methods]) : route.methods;
         continue;
       }
       return route.service(request, context);
     }
     if (fallback) return fallback(request, context);
-    return new Refusal(wrongMethod ? "method_not_allowed" : "no_route");
+    return allowed ? new MethodRefusal(allowed) : new Refusal("no_route");
   };
 }
 

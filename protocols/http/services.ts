@@ -49,12 +49,12 @@ function pooled(host: HttpHost, pool: string, handler: HandlerPlan): HttpService
 }
 
 function fixedAnswer({ status, body, headers }: NonNullable<RoutePlan["respond"]>): HttpService {
-  const content = status === 204 || status === 304 ? null : body;
-  const given = Object.keys(headers).length > 0;
-  const init = given
-    ? { status, headers: { "content-type": "text/plain; charset=utf-8", ...headers } }
-    : { status };
-  return () => new Response(content, init);
+  const content = status === 204 || status === 205 || status === 304 ? null : body;
+  const given = new Headers(headers);
+  if ([...given].length === 0) return () => new Response(content, { status });
+  if (content !== null && !given.has("content-type")) given.set("content-type", "text/plain; charset=utf-8");
+  const pairs = Object.fromEntries(given);
+  return () => new Response(content, { status, headers: pairs });
 }
 
 function rewritten(service: HttpService, prefix: string | undefined): HttpService {

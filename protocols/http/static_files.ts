@@ -7,23 +7,31 @@ import { join, sep } from "node:path";
 import { lookup } from "mrmime";
 import { Refusal } from "../../core/errors.ts";
 import type { HttpService } from "./routes.ts";
-import { pathOf } from "./routes.ts";
+import { MethodRefusal } from "./routes.ts";
 
 /** Serves `folder` under the URL prefix `prefix` (`/assets/`), which is cut off. */
 export function staticFiles(folder: string, prefix: string): HttpService {
   const root = Deno.realPathSync(folder);
   return async (request) => {
-    if (request.method !== "GET" && request.method !== "HEAD") return new Refusal("method_not_allowed");
-    const path = await resolve(root, pathOf(request.url).slice(prefix.length));
-    return path === undefined ? new Refusal("no_route") : await answer(request, path);
+    if (request.method !== "GET" && request.method !== "HEAD") return new MethodRefusal(["GET", "HEAD"]);
+    const path = new URL(request.url).pathname;
+    const found = await resolve(root, path, prefix);
+    if (found === undefined) return new Refusal("no_route");
+    // Links within a page resolve against its folder only when the URL ends with a slash.
+    if (found.folder && !path.endsWith("/")) return redirect(path, request.url);
+    return await answer(request, found.path);
   };
 }
 
-/** The real path of a file below `root`, undefined for everything that must not be served. */
-async function resolve(root: string, encoded: string): Promise<string | undefined> {
+/** A file below `root`, by itself or as the index of a folder; undefined for everything that must not be served. */
+async function resolve(
+  root: string,
+  encoded: string,
+  prefix: string,
+): Promise<{ path: string; folder: boolean } | undefined> {
   let name: string;
   try {
-    name = decodeURIComponent(encoded);
+    name = decodeURIComponent(encoded).slice(prefix.length);
   } catch {
     return undefined;
   }
@@ -33,21 +41,46 @@ async function resolve(root: string, encoded: string): Promise<string | undefine
   }
   try {
     let path = await Deno.realPath(join(root, ...parts));
-    if ((await Deno.stat(path)).isDirectory) path = await Deno.realPath(join(path, "index.html"));
-    return path.startsWith(root + sep) ? path : undefined;
+    let info = await Deno.stat(path);
+    const folder = info.isDirectory;
+    if (folder) {
+      path = await Deno.realPath(join(path, "index.html"));
+      info = await Deno.stat(path);
+    } else if (name.endsWith("/")) return undefined;
+    // Only now opened: opening a named pipe would wait for whoever writes to it.
+    return info.isFile && isWithin(root, path) ? { path, folder } : undefined;
   } catch {
     return undefined;
   }
 }
 
+/** Where links lead counts as well: neither out of the folder nor to a dot file in it. */
+function isWithin(root: string, path: string): boolean {
+  const base = root.endsWith(sep) ? root : root + sep;
+  return path.startsWith(base) && !path.slice(base.length - 1).includes(`${sep}.`);
+}
+
+/** To the same place with a slash, relative, because a prefix may have been cut off on the way here. */
+function redirect(path: string, url: string): Response {
+  const name = path.slice(path.lastIndexOf("/") + 1);
+  const query = url.indexOf("?");
+  const location = `./${name}/${query < 0 ? "" : url.slice(query)}`;
+  return new Response(null, { status: 308, headers: { location } });
+}
+
 async function answer(request: Request, path: string): Promise<Response | Refusal> {
   const file = await Deno.open(path).catch(() => undefined);
   if (!file) return new Refusal("no_route");
-  const info = await file.stat();
-  if (!info.isFile) {
+  try {
+    return await answerWith(request, path, file);
+  } catch (error) {
     file.close();
-    return new Refusal("no_route");
+    throw error;
   }
+}
+
+async function answerWith(request: Request, path: string, file: Deno.FsFile): Promise<Response> {
+  const info = await file.stat();
   const modified = info.mtime ?? new Date(0);
   const tag = `"${info.size.toString(36)}-${modified.getTime().toString(36)}"`;
   const headers = new Headers({
@@ -76,7 +109,12 @@ async function answer(request: Request, path: string): Promise<Response | Refusa
     return new Response(null, { status, headers });
   }
   if (start > 0) await file.seek(start, Deno.SeekMode.Start);
-  const body = end === info.size ? file.readable : file.readable.pipeThrough(firstBytes(end - start));
+  if (end === start) {
+    file.close();
+    return new Response(null, { status, headers });
+  }
+  // Also for the whole file: one that grows meanwhile must not be longer than announced.
+  const body = file.readable.pipeThrough(firstBytes(end - start));
   return new Response(body, { status, headers });
 }
 
