@@ -79,8 +79,9 @@ export class Observer {
       series,
       seriesPerWorker: once(() => readSeries(memory, { perWorker: true })),
       slots: once(() => readSlots(memory)),
-      inflight: (limit) => readInflight(memory, { limit }),
-      connections: (limit) => readConnections(memory, { limit }),
+      // What was killed leaves its rows behind; nothing of it is open or in flight any more.
+      inflight: (limit) => readInflight(memory, { limit, only: ({ alive }) => alive }),
+      connections: (limit) => readConnections(memory, { limit, only: ({ alive }) => alive }),
       trend: (one) => this.#trend(one),
       recentLatency: (one) => this.#recent.window(one),
       prometheus: () => renderPrometheus(series()),
