@@ -86,11 +86,11 @@ export const logs = defaulted(
           ),
           level: defaulted(level, "trace", "Least level this route takes."),
           to: required(z.array(name()).min(1), "Sinks that get the line."),
-          only: defaulted(z.boolean(), false, "true: lines of this route go nowhere else."),
+          only: defaulted(z.boolean(), false, "true: routes after this one do not get its lines."),
         })
       )),
       [],
-      "By logger name and level; every matching route gets the line. Everything goes to the console where no route says `only`.",
+      "By logger name and level; every matching route gets the line, up to the first with `only`. What no route matches goes to the console.",
     ),
     redact: defaulted(
       z.array(text("a field name or a pattern")),
