@@ -59,6 +59,8 @@ export interface Connection {
   peerLeft?(): boolean;
   /** See {@link ByteStream.detach}; from then on the limits run on the new descriptor. */
   detach?(): number;
+  /** For the last answer to a peer that has closed its side; undefined where that is not possible. See `detach`. */
+  lastWriter?(): LastWriter | undefined;
   /** Moves to `phase`; the limit of that phase starts to run now. Cheap. */
   enter(phase: PhaseValue): void;
   /** Called by the guard: end at once, whatever is going on. Must not throw. */
@@ -67,6 +69,13 @@ export interface Connection {
   finish: () => void;
   /** The protocol is through with it; closes the stream where that has not happened. */
   done(reason: Reason): void;
+}
+
+/** Writes to a connection that nobody else writes to any more. */
+export interface LastWriter {
+  /** Resolves when all of `bytes` are with the kernel; rejects when the peer is gone or the writer closed. */
+  write(bytes: Uint8Array): Promise<void>;
+  close(): void;
 }
 
 /** The part of Deno.Conn that protocols use; node sockets are adapted to it. */

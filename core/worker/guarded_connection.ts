@@ -2,9 +2,10 @@
  * One accepted connection with its limits. The protocol moves it from phase to phase; the guard (guard.ts) looks at it
  * now and then and ends what stays too long. Moving costs two stores.
  */
-import { type ByteStream, type Connection, Phase, type PhaseValue } from "../protocol.ts";
+import { type ByteStream, type Connection, type LastWriter, Phase, type PhaseValue } from "../protocol.ts";
 import type { Reason } from "../reasons.ts";
 import type { Guard } from "./guard.ts";
+import { lastWriter } from "./last_writer.ts";
 import { socketCalls } from "./libc.ts";
 
 /** See {@link Connection}. */
@@ -91,6 +92,12 @@ export class GuardedConnection implements Connection {
     const fd = this.stream.detach?.() ?? -1;
     if (fd >= 0) this.fd = fd;
     return fd;
+  }
+
+  lastWriter(): LastWriter | undefined {
+    const calls = socketCalls();
+    const fd = calls && !this.tls ? this.detach() : -1;
+    return fd < 0 ? undefined : lastWriter(fd, calls!);
   }
 
   done(reason: Reason): void {

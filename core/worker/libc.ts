@@ -18,8 +18,11 @@ const SHUT_WR = 1;
 const SHUT_RDWR = 2;
 const F_DUPFD_CLOEXEC = 1030;
 const TCP_INFO_BYTES = 232;
+const POLLOUT = 0x0004;
 const POLLERR = 0x0008;
 const POLLHUP = 0x0010;
+const MSG_DONTWAIT = 0x40;
+const MSG_NOSIGNAL = 0x4000;
 const POLLRDHUP = 0x2000;
 
 const symbols = {
@@ -29,6 +32,8 @@ const symbols = {
   fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
   shutdown: { parameters: ["i32", "i32"], result: "i32" },
   getpeername: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  send: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" },
+  close: { parameters: ["i32"], result: "i32" },
   poll: { parameters: ["buffer", "u64", "i32"], result: "i32" },
 } as const;
 
@@ -82,11 +87,25 @@ export class SocketCalls {
 
   /** Whether the peer of `fd` has closed its side or reset the connection, whatever is still to be read. */
   peerClosed(fd: number): boolean {
-    if (fd < 0) return false;
+    return fd >= 0 && (this.#ready(fd, POLLRDHUP) & (POLLRDHUP | POLLHUP | POLLERR)) !== 0;
+  }
+
+  #ready(fd: number, events: number): number {
     this.#poll[0] = fd;
-    this.#poll[1] = POLLRDHUP;
-    return this.#c.poll(this.#pollBytes, 1n, 0) === 1 &&
-      ((this.#poll[1]! >>> 16) & (POLLRDHUP | POLLHUP | POLLERR)) !== 0;
+    this.#poll[1] = events;
+    return this.#c.poll(this.#pollBytes, 1n, 0) === 1 ? this.#poll[1]! >>> 16 : 0;
+  }
+
+  /** Sends what the kernel takes of `bytes` now; how many that were, -1 when nothing can be sent any more. */
+  send(fd: number, bytes: Uint8Array): number {
+    if ((this.#ready(fd, POLLOUT) & (POLLOUT | POLLHUP | POLLERR)) === 0) return 0;
+    const copy = new Uint8Array(bytes);
+    return Number(this.#c.send(fd, copy, BigInt(copy.length), MSG_DONTWAIT | MSG_NOSIGNAL));
+  }
+
+  /** Closes a descriptor that the caller owns. */
+  close(fd: number): void {
+    this.#c.close(fd);
   }
 
   /** Whether `fd` is a connection to `port` still: descriptors are given out again. */

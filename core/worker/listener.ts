@@ -341,7 +341,8 @@ export class Listener implements ListenerHost<any, any, any>, CallHost {
       if (error.source === "internal") this.log.error(error.message, { error, request: call.text });
       return new Refusal(error.reason);
     }
-    if (call.connection.gone) return new Refusal("client_left");
+    // What fails because the client left half-way is no failure of the handler.
+    if (call.connection.peerLeft()) return new Refusal("client_left");
     this.log.error("handler failed", { error, request: call.text, id: call.knownId });
     return new Refusal("handler_error");
   }

@@ -4,44 +4,18 @@
  * end of the body is the end of the connection, which every version of HTTP understands.
  */
 import { STATUS_CODES } from "node:http";
-import net from "node:net";
+import type { LastWriter } from "../../core/protocol.ts";
 
-/** An answer on its way. */
-export interface HalfClosedAnswer {
-  /** Resolves when it is out, rejects when the peer is gone after all. */
-  readonly done: Promise<void>;
-  /** Ends at once. */
-  kill(): void;
-}
-
-/** Writes `response` to descriptor `fd`, which is closed in the end. `head` leaves the body out. */
-export function answerHalfClosed(fd: number, response: Response, head: boolean): HalfClosedAnswer {
-  const socket = new net.Socket({ fd, readable: false, writable: true, allowHalfOpen: true });
-  const failed = new Promise<never>((_, reject) => {
-    socket.once("error", reject);
-    socket.once("close", () => reject(new Error("the connection was closed")));
-  });
-  failed.catch(() => {});
-  const done = write(socket, response, head, failed).finally(() => socket.destroy());
-  return { done, kill: () => void socket.destroy() };
-}
-
-async function write(
-  socket: net.Socket,
-  response: Response,
-  head: boolean,
-  failed: Promise<never>,
-): Promise<void> {
-  const put = (bytes: string | Uint8Array) =>
-    new Promise<void>((resolve, reject) => socket.write(bytes, (error) => error ? reject(error) : resolve()));
+/** Writes `response` and closes; `head` leaves the body out. Rejects when the peer is gone, or was closed meanwhile. */
+export async function answerHalfClosed(writer: LastWriter, response: Response, head: boolean): Promise<void> {
   const body = response.body?.getReader();
   try {
-    await Promise.race([put(headOf(response)), failed]);
+    await writer.write(new TextEncoder().encode(headOf(response)));
     for (let part = head ? undefined : await body?.read(); part && !part.done; part = await body!.read()) {
-      await Promise.race([put(part.value), failed]);
+      await writer.write(part.value);
     }
-    await Promise.race([new Promise<void>((resolve) => socket.end(resolve)), failed]);
   } finally {
+    writer.close();
     body?.cancel().catch(() => {});
   }
 }

@@ -4,7 +4,7 @@ import type { RequestInfo } from "../../core/context.ts";
 import type { HttpListenerPlan } from "../../core/manifest/plan.ts";
 import type { Protocol } from "../../core/protocol.ts";
 import { NativeConnection } from "./native_connection.ts";
-import { hasNativeServer, instantLength, instantStatus, isConsumed } from "./native_server.ts";
+import { hasNativeServer, instantLength, instantStatus } from "./native_server.ts";
 import { nodeServer } from "./node_connection.ts";
 import { farewell } from "./refusal_response.ts";
 import { listenerService } from "./services.ts";
@@ -40,7 +40,7 @@ export const http = {
 
 /** Status of an answer that can be sent; -1 for anything else, such as a Response that was sent before. */
 function statusOf(answer: unknown): number {
-  if (!(answer instanceof Response) || isConsumed(answer)) return -1;
+  if (!(answer instanceof Response) || answer.bodyUsed) return -1;
   return instantStatus(answer) || answer.status || -1;
 }
 

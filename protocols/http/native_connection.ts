@@ -139,8 +139,8 @@ export class NativeConnection implements Upgrader {
     const answer = this.#host.handle(connection, message, text, this.#service);
     if (answer instanceof Promise) {
       return answer.then((value) => {
-        if (connection.left && this.#active === 1) return this.#toHalfClosed(request, value);
-        return this.#answer(request, info, body, bounded, value);
+        const last = connection.left ? this.#toHalfClosed(request, value) : undefined;
+        return last ?? this.#answer(request, info, body, bounded, value);
       });
     }
     return this.#answer(request, info, body, bounded, answer);
@@ -170,7 +170,11 @@ export class NativeConnection implements Upgrader {
       (bounded
         ? !bounded.complete && (bounded.exceeded || isUntouched(bounded.request, response))
         : body.bytes > drainBytes && isUntouched(request, response));
-    if (unread) connection.closing = true;
+    if (unread) {
+      connection.closing = true;
+      // The runtime would wait for somebody to read on.
+      if (bounded) bounded.drop();
+    }
     // The connection is not the server's any more: the answer must not come before it knows.
     if (this.#socket) return this.#serving.finished.then(() => response, () => response);
     if (instantStatus(response) === 0) return this.#watch(request, response, info, unread);
@@ -190,9 +194,8 @@ export class NativeConnection implements Upgrader {
   ): Response | Promise<Response> {
     const connection = this.#connection;
     // The first piece of a stream comes too late for a peer that has closed its side, like an answer that was awaited.
-    if (this.#active === 1 && !this.#http2 && connection.peerLeft?.()) {
-      return this.#toHalfClosed(request, response);
-    }
+    const last = connection.peerLeft?.() ? this.#toHalfClosed(request, response) : undefined;
+    if (last) return last;
     if (asksToClose(response)) connection.closing = true;
     if (this.#active === 1) connection.enter(this.#http2 ? Phase.serving : Phase.stream);
     const over = () => this.#between();
@@ -205,24 +208,24 @@ export class NativeConnection implements Upgrader {
    * The runtime would drop this answer: the connection is taken from it, and the answer written here. Requests that were
    * pipelined behind it are lost with the runtime's buffer. Not over TLS, where the bytes are the runtime's alone.
    */
-  #toHalfClosed(request: Request, answer: Response | Refusal): Response | Promise<Response> {
+  #toHalfClosed(request: Request, answer: Response | Refusal): Promise<Response> | undefined {
     const connection = this.#connection;
+    if (this.#http2 || this.#active > 1) return undefined;
     const response = answer instanceof Refusal ? refusalResponse(answer, true) : answer;
-    const fd = connection.tls || this.#takenOver ? -1 : connection.detach?.() ?? -1;
-    if (fd < 0) return response;
+    const writer = this.#takenOver ? undefined : connection.lastWriter?.();
+    if (!writer) return undefined;
     this.#takenOver = true;
     this.#serving.kill();
     connection.enter(Phase.stream);
-    const answering = answerHalfClosed(fd, response, request.method === "HEAD");
     connection.kill = (reason) => {
-      answering.kill();
+      writer.close();
       connection.done(reason);
     };
     connection.finish = nothing;
     const over = () => connection.done(this.#endReason ?? "client_closed");
-    answering.done.then(over, over);
-    // Whatever is given to the runtime now goes nowhere.
-    return takenOverResponse();
+    answerHalfClosed(writer, response, request.method === "HEAD").then(over, over);
+    // The connection is not the server's any more: what it gets to answer must not come before it knows.
+    return this.#serving.finished.then(takenOverResponse, takenOverResponse);
   }
 
   #between(): void {
@@ -299,7 +302,9 @@ export class NativeConnection implements Upgrader {
 function isUntouched(request: Request, response: Response): boolean {
   if (request.bodyUsed) return false;
   const { body } = request;
-  return body !== null && !body.locked && response.body !== body;
+  if (body === null || body.locked) return false;
+  // Asking for the body of an answer that is complete would make a stream of it.
+  return instantStatus(response) !== 0 || response.body !== body;
 }
 
 function asksToClose(response: Response): boolean {

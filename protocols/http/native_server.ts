@@ -74,7 +74,6 @@ export function serveNative(
  */
 const fastStatus: symbol | undefined = markOf("serve fast status");
 const fastBody: symbol | undefined = markOf("serve fast body");
-const fastConsumed: symbol | undefined = markOf("serve fast consumed");
 const headerKind: symbol | undefined = markOf("serve fast header kind");
 const contentType: symbol | undefined = markOf("serve fast content type");
 const kindNone = kindOf(new Response(new Uint8Array(1)));
@@ -117,10 +116,4 @@ export function instantLength(response: Response): number {
   if (fastBody === undefined) return -1;
   const body = (response as unknown as Record<symbol, unknown>)[fastBody];
   return typeof body === "string" || body instanceof Uint8Array ? body.length : -1;
-}
-
-/** Whether the body of `response` was read or sent before. */
-export function isConsumed(response: Response): boolean {
-  const mark = fastConsumed && (response as unknown as Record<symbol, unknown>)[fastConsumed];
-  return typeof mark === "boolean" ? mark : response.bodyUsed;
 }

@@ -51,6 +51,12 @@ export class BoundedBody {
     this.request = derivedRequest(request, request.url, body);
   }
 
+  /** Nobody will read it. */
+  drop(): void {
+    const { body } = this.request;
+    if (body && !body.locked) body.cancel().catch(() => {});
+  }
+
   #end(fits: boolean): void {
     if (fits) this.complete = true;
     else this.exceeded = true;
