@@ -79,3 +79,26 @@ Deno.test("run() starts Weir's own worker", async () => {
   const answer = await fetch(`http://${service.addresses.api![0]}/ping`);
   assert.equal(await answer.text(), "pong there");
 });
+
+Deno.test("run() rotates log files where there is no governor to do it", async () => {
+  const folder = Deno.makeTempDirSync({ prefix: "weir-test-" });
+  const file = join(folder, "access.log");
+  const logs = {
+    sinks: { access: { file, rotate: { size: "1KiB", keep: 2 } } },
+    routes: [{ match: "access.*", to: ["access"], only: true }],
+  };
+  await using service = await run({ ...manifest, logs }, { env: { NOTE: "rotated" } });
+  await service.ready;
+  const rotated = () => {
+    try {
+      return Deno.statSync(`${file}.1`).isFile;
+    } catch {
+      return false;
+    }
+  };
+  for (const end = performance.now() + 10_000; !rotated();) {
+    assert.ok(performance.now() < end, "never rotated");
+    await (await fetch(`http://${service.addresses.api![0]}/ping`)).body?.cancel();
+  }
+  Deno.removeSync(folder, { recursive: true });
+});

@@ -11,6 +11,7 @@ import { listenControl } from "./control_server.ts";
 import { childExited, drainChild, hangChild, killChild, leaveGroups, stackTaken } from "./end_child.ts";
 import type { SupervisorEvent } from "./event.ts";
 import { exitCodes } from "./exit_code.ts";
+import { rotateIfNeeded } from "../log/rotate.ts";
 import { obeyCommand, reopenLogs } from "./obey_command.ts";
 import { type Action, reconcile } from "./reconcile.ts";
 import { beginReload, commitReload, reloadCompiled } from "./reload.ts";
@@ -40,6 +41,7 @@ export class Supervisor {
   #serial = 0;
   #stopTicking = () => {};
   #lastTick = 0;
+  #rotating = false;
   #lastRss = -Infinity;
   #published = "";
 
@@ -218,6 +220,8 @@ export class Supervisor {
     this.#lastTick = now;
     const slow = now - this.#lastRss >= rssEveryMs;
     if (slow) this.#lastRss = now;
+    // Otherwise the governor does it.
+    if (slow && this.#state.plan.meta === null) this.#rotate();
     if (slow && this.#state.certificates.changed()) {
       this.#state.log.info("a certificate has changed: its workers are replaced");
       beginReload(this.#state, [], () => ({ plan: this.#state.plan }));
@@ -227,6 +231,19 @@ export class Supervisor {
       if (!slow || child.vitals === undefined) continue;
       child.rssBytes = child.vitals.rssBytes;
       child.requests = child.vitals.requests - child.requestsBefore;
+    }
+  }
+
+  async #rotate(): Promise<void> {
+    if (this.#rotating) return;
+    this.#rotating = true;
+    const state = this.#state;
+    try {
+      const { rotated, errors } = await rotateIfNeeded(state.plan.logs);
+      for (const error of errors) state.log.error("cannot rotate a log file", { error });
+      if (rotated.length > 0) reopenLogs(state);
+    } finally {
+      this.#rotating = false;
     }
   }
 
