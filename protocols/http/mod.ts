@@ -25,7 +25,7 @@ export const http = {
     wrapUpgrade();
     host.identify = identify;
     host.statusOf = statusOf;
-    host.bytesOf = (answer) => answer instanceof Response ? instantLength(answer) : -1;
+    host.bytesOf = instantLength;
     const service = await listenerService(host);
     const node = nodeServer(host, service, scope);
     return {
@@ -40,8 +40,9 @@ export const http = {
 
 /** Status of an answer that can be sent; -1 for anything else, such as a Response that was sent before. */
 function statusOf(answer: unknown): number {
-  if (!(answer instanceof Response) || answer.bodyUsed) return -1;
-  return instantStatus(answer) || answer.status || -1;
+  const instant = instantStatus(answer);
+  if (instant !== 0) return (answer as Response).bodyUsed ? -1 : instant;
+  return answer instanceof Response && !answer.bodyUsed ? answer.status || -1 : -1;
 }
 
 /** Headers that name the caller and its request. Too long or unprintable ids are not taken over. */

@@ -88,10 +88,10 @@ function kindOf(response: Response): unknown {
   return headerKind && (response as unknown as Record<symbol, unknown>)[headerKind];
 }
 
-/** Status of an answer that is over when the handler returns; 0 for every other. */
-export function instantStatus(response: Response): number {
-  if (fastStatus === undefined) return 0;
-  const status = (response as unknown as Record<symbol, unknown>)[fastStatus];
+/** Status of an answer that is over when the handler returns; 0 for everything else, whatever it is. */
+export function instantStatus(answer: unknown): number {
+  if (fastStatus === undefined || typeof answer !== "object" || answer === null) return 0;
+  const status = (answer as Record<symbol, unknown>)[fastStatus];
   return typeof status === "number" ? status : 0;
 }
 
@@ -112,8 +112,8 @@ export function instantContentType(response: Response): string | undefined {
 }
 
 /** Bytes (characters, for text) of such an answer's body; -1 where unknown. */
-export function instantLength(response: Response): number {
-  if (fastBody === undefined) return -1;
-  const body = (response as unknown as Record<symbol, unknown>)[fastBody];
+export function instantLength(answer: unknown): number {
+  if (fastBody === undefined || typeof answer !== "object" || answer === null) return -1;
+  const body = (answer as Record<symbol, unknown>)[fastBody];
   return typeof body === "string" || body instanceof Uint8Array ? body.length : -1;
 }
