@@ -106,6 +106,8 @@ async function adoptHandedSockets(worker: Worker): Promise<void> {
   if (!Deno.env.has("WEIR_IPC")) return;
   const { default: process } = await import("node:process");
   process.on("message", (message: { type?: string; listener?: string }, socket: unknown) => {
-    if (message.type === "socket" && socket) worker.adopt(String(message.listener), socket);
+    if (message.type !== "socket") return;
+    if (socket) worker.adopt(String(message.listener), socket);
+    channel.send({ type: "took" });
   });
 }

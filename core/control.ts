@@ -79,6 +79,11 @@ export interface Unbound {
   type: "unbound";
 }
 
+/** Worker → supervisor: it has the socket that was handed to it, and may get the next. */
+export interface Took {
+  type: "took";
+}
+
 /** Supervisor → any worker of the group: send new connections everywhere but to member `self` (it hangs). */
 export interface SteerAway {
   type: "steerAway";

@@ -1,6 +1,7 @@
 /**
  * Accepts where workers cannot listen themselves (see handed_over.ts) and hands every connection, unread, to the least
- * loaded worker that serves its listener. Holds a connection for a moment when no worker is there (a crash, the start);
+ * loaded worker that serves its listener. One at a time to each worker: what a worker has not taken yet stays here, so that
+ * its end loses nothing else. Holds a connection for a moment when no worker takes it (a crash, the start, all are busy);
  * refuses it when that takes too long or too many wait.
  */
 import net from "node:net";
@@ -8,7 +9,7 @@ import type { Address } from "../manifest/plan.ts";
 import type { ListenerAddress } from "./handed_over.ts";
 
 /** Connections that may wait for a worker, over all listeners. */
-const mostWaiting = 256;
+const mostWaiting = 4096;
 /** How long they may. */
 const waitMs = 1000;
 
@@ -19,14 +20,16 @@ export interface Taker {
   readonly listeners: ReadonlySet<string>;
   /** Open connections as the worker says; undefined where it does not. */
   readonly connections: () => number | undefined;
-  readonly send: (message: Record<string, unknown>, socket: net.Socket) => Promise<void>;
+  /** Resolves with true when it has the socket, with false when it is gone and nothing was sent. */
+  readonly send: (message: Record<string, unknown>, socket: net.Socket) => Promise<boolean>;
 }
 
 interface Place extends Taker {
   seen: number | undefined;
   sentSince: number;
   sent: number;
-  outstanding: Set<Promise<void>>;
+  /** On its way to it. */
+  sending: { socket: net.Socket; done: Promise<void> } | undefined;
 }
 
 interface Waiting {
@@ -39,6 +42,8 @@ interface Waiting {
 export class Acceptor {
   readonly #servers = new Map<string, net.Server>();
   readonly #places = new Map<number, Place>();
+  /** Those that get nothing more, until they have what is on its way to them. */
+  readonly #leaving = new Map<number, Place>();
   #waiting: Waiting[] = [];
   /** One at a time: what one has opened the next one must find. */
   #opening: Promise<unknown> = Promise.resolve();
@@ -91,21 +96,27 @@ export class Acceptor {
       seen: undefined,
       sentSince: 0,
       sent: 0,
-      outstanding: new Set(),
+      sending: undefined,
     });
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const { listener, socket, timer } of waiting) {
-      clearTimeout(timer);
-      this.#hand(listener, socket);
-    }
+    this.#handWaiting();
   }
 
-  /** No further connection for `serial`; resolves when those under way to it have left. */
+  /** No further connection for `serial`; resolves when it has the one that is under way to it. */
   async remove(serial: number): Promise<void> {
-    const place = this.#places.get(serial);
+    const place = this.#places.get(serial) ?? this.#leaving.get(serial);
     this.#places.delete(serial);
-    if (place) await Promise.allSettled([...place.outstanding]);
+    if (place?.sending === undefined) return;
+    this.#leaving.set(serial, place);
+    await place.sending.done;
+    this.#leaving.delete(serial);
+  }
+
+  /** The process of `serial` is gone. */
+  lost(serial: number): void {
+    const sending = (this.#places.get(serial) ?? this.#leaving.get(serial))?.sending;
+    this.#places.delete(serial);
+    this.#leaving.delete(serial);
+    if (sending) this.#refuse(sending.socket);
   }
 
   /** Closes everything. */
@@ -145,22 +156,49 @@ export class Acceptor {
 
   #hand(listener: string, socket: net.Socket): void {
     const place = this.#leastLoaded(listener);
-    if (place === undefined) return this.#wait(listener, socket);
+    if (place === undefined) this.#wait(listener, socket);
+    else this.#send(place, listener, socket);
+  }
+
+  #send(place: Place, listener: string, socket: net.Socket): void {
     place.sent++;
     place.sentSince++;
     const message = { type: "socket", listener, address: socket.remoteAddress ?? "" };
-    const done = place.send(message, socket).catch(() => {
-      this.refused++;
-      socket.destroy();
-    }).finally(() => place.outstanding.delete(done));
-    place.outstanding.add(done);
+    const done = place.send(message, socket).then((taken) => {
+      place.sending = undefined;
+      if (!taken) {
+        this.#places.delete(place.serial);
+        this.#hand(listener, socket);
+      }
+      this.#handWaiting();
+    });
+    place.sending = { socket, done };
+  }
+
+  #handWaiting(): void {
+    const without = new Set<string>();
+    this.#waiting = this.#waiting.filter(({ listener, socket, timer }) => {
+      if (without.has(listener)) return true;
+      const place = this.#leastLoaded(listener);
+      if (place === undefined) return without.add(listener);
+      clearTimeout(timer);
+      this.#send(place, listener, socket);
+      return false;
+    });
+  }
+
+  /** Ends it in a way that tells the peer also where the runtime keeps another descriptor of it. */
+  #refuse(socket: net.Socket): void {
+    if (socket.destroyed) return;
+    this.refused++;
+    socket.destroySoon();
   }
 
   #leastLoaded(listener: string): Place | undefined {
     let best: Place | undefined;
     let bestLoad = Infinity;
     for (const place of this.#places.values()) {
-      if (!place.listeners.has(listener)) continue;
+      if (place.sending !== undefined || !place.listeners.has(listener)) continue;
       const seen = place.connections();
       // What was sent since the worker's own count last moved is not in that count yet.
       if (seen !== undefined && seen !== place.seen) {
@@ -177,15 +215,10 @@ export class Acceptor {
   }
 
   #wait(listener: string, socket: net.Socket): void {
-    if (this.#waiting.length >= mostWaiting) {
-      this.refused++;
-      socket.destroy();
-      return;
-    }
+    if (this.#waiting.length >= mostWaiting) return this.#refuse(socket);
     const timer = setTimeout(() => {
       this.#waiting = this.#waiting.filter((entry) => entry.socket !== socket);
-      this.refused++;
-      socket.destroy();
+      this.#refuse(socket);
     }, waitMs);
     this.#waiting.push({ listener, socket, timer });
   }

@@ -15,10 +15,10 @@ function taker(serial: number, change: Partial<Taker> = {}): Taker & { got: numb
     serial,
     listeners: new Set(["api"]),
     connections: () => undefined,
-    send(_message: Record<string, unknown>, socket: net.Socket): Promise<void> {
+    send(_message: Record<string, unknown>, socket: net.Socket): Promise<boolean> {
       self.got++;
       socket.end();
-      return Promise.resolve();
+      return Promise.resolve(true);
     },
     got: 0,
     ...change,
@@ -78,7 +78,7 @@ Deno.test("Acceptor holds a connection until a worker for its listener comes", a
 Deno.test("Acceptor.remove() resolves when what is under way has left, and nothing more comes", async () => {
   const acceptor = new Acceptor();
   const { api } = await acceptor.open(() => [tcp("api")]);
-  const sent = Promise.withResolvers<void>();
+  const sent = Promise.withResolvers<boolean>();
   const begun = Promise.withResolvers<void>();
   const leaving = taker(1, {
     send: (_message, socket) => {
@@ -98,8 +98,35 @@ Deno.test("Acceptor.remove() resolves when what is under way has left, and nothi
   acceptor.add(other);
   await visit(api![0]!);
   assert.equal(other.got, 1);
-  sent.resolve();
+  sent.resolve(true);
   await removing;
+  acceptor.close();
+});
+
+Deno.test("Acceptor loses with a worker only what was on its way to it", async () => {
+  const acceptor = new Acceptor();
+  const { api } = await acceptor.open(() => [tcp("api")]);
+  const begun = Promise.withResolvers<void>();
+  const dying = taker(1, {
+    send: () => {
+      begun.resolve();
+      return new Promise(() => {});
+    },
+  });
+  acceptor.add(dying);
+  const lost = visit(api![0]!);
+  await begun.promise;
+  const waiting = [visit(api![0]!), visit(api![0]!)];
+  let removed = false;
+  acceptor.remove(1).then(() => removed = true);
+  acceptor.add(taker(2, { send: () => Promise.resolve(false) }));
+  const other = taker(3);
+  acceptor.add(other);
+  await Promise.all(waiting);
+  assert.deepEqual([other.got, removed, acceptor.refused], [2, false, 0]);
+  acceptor.lost(1);
+  await lost;
+  assert.equal(acceptor.refused, 1);
   acceptor.close();
 });
 

@@ -40,6 +40,8 @@ export class Child implements ChildView {
   channel: Channel | undefined;
   vitals: Vitals | undefined;
   addresses: Record<string, string[]> = {};
+  /** Called when it says that it has the socket that was handed to it. */
+  took: () => void = () => {};
   /** Resolves when its channel has ended, and with it all it had to say. */
   readonly silent = Promise.withResolvers<void>();
   #inspector = "";

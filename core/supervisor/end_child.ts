@@ -106,7 +106,7 @@ export function childExited(state: ServiceState, child: Child, exit: ProcessExit
   state.children.delete(child.serial);
   state.memory.release(child.slot);
   child.channel?.close();
-  state.acceptor?.remove(child.serial);
+  state.acceptor?.lost(child.serial);
   leaveGroups(state, child);
   const uptimeMs = Math.round(state.clock.now() - child.startedAt);
   const expected = child.state === "draining" && !child.killed && exit.code === 0;

@@ -30,8 +30,12 @@ export interface ChildProcess {
   readonly exited: Promise<ProcessExit>;
   /** SIGKILL; nothing happens when it is gone. */
   kill(): void;
-  /** Hands `socket` over with `message`; only with `ipc`. Rejects when the child is gone. */
-  sendSocket?(message: Record<string, unknown>, socket: Socket): Promise<void>;
+  /**
+   * Hands `socket` over with `message`; only with `ipc`. Resolves with true when it is sent and with false when the child is
+   * gone. The next one must wait until the child has taken this one: what the runtime queues it never lets go of again
+   * when the child dies.
+   */
+  sendSocket?(message: Record<string, unknown>, socket: Socket): Promise<boolean>;
 }
 
 /** Starts a child. Throws when the runtime's own executable cannot be started. */
@@ -99,9 +103,9 @@ async function withIpc(command: string, args: string[], env: Record<string, stri
     ),
     kill: () => void child.kill("SIGKILL"),
     sendSocket: (message, socket) =>
-      new Promise((resolve, reject) => {
-        if (!child.connected) return reject(new Error("The child is gone"));
-        child.send(message, socket, (error) => error ? reject(error) : resolve());
+      new Promise((resolve) => {
+        if (!child.connected) return resolve(false);
+        child.send(message, socket, (error) => resolve(!error));
       }),
   };
 }

@@ -1,4 +1,5 @@
 /** The first half of a child's life: spawned, told its plan, ready, in the groups that share its ports. */
+import type { Socket } from "node:net";
 import type { Channel, ChannelMessage } from "../channel.ts";
 import { jitter } from "../clock.ts";
 import type { Hello, PlanMessage, Ready, Role } from "../control.ts";
@@ -143,8 +144,13 @@ export function childReady(state: ServiceState, child: Child, addresses: Ready["
 
 /** Connections that the supervisor accepts may go to this worker. */
 function handTo(state: ServiceState, child: Child): void {
-  const send = child.process?.sendSocket;
-  if (send === undefined) return;
+  const sendSocket = child.process?.sendSocket;
+  if (sendSocket === undefined) return;
+  const send = (message: Record<string, unknown>, socket: Socket) =>
+    new Promise<boolean>((resolve) => {
+      child.took = () => resolve(true);
+      sendSocket(message, socket).then((sent) => sent || resolve(false));
+    });
   const plan = state.plans.get(child.generation)!;
   openAcceptor(state, plan).then((acceptor) => {
     if (child.state !== "ready") return;

@@ -92,6 +92,7 @@ async function takeSockets(): Promise<void> {
       socket.write(line);
     });
     socket.resume();
+    channel.send({ type: "took" });
   });
 }
 
