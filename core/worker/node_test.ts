@@ -87,3 +87,16 @@ Deno.test("a draining listener over node sockets finishes the answers on their w
   assert.equal(received, 2000);
   assert.equal(await left, 0);
 });
+
+Deno.test("a listener over node sockets ends the connection of a body that did not come in time", async () => {
+  await using service = await serve({ ...handOff, deadline: "300ms" }, "reading");
+  const conn = await Deno.connect({ port: service.port, hostname: "127.0.0.1" });
+  await conn.write(new TextEncoder().encode("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\nhalf"));
+  let text = "";
+  const buffer = new Uint8Array(4096);
+  for (let count = await conn.read(buffer); count !== null; count = await conn.read(buffer)) {
+    text += new TextDecoder().decode(buffer.subarray(0, count));
+  }
+  conn.close();
+  assert.match(text, /^HTTP\/1\.1 504 [^]*connection: close/i);
+});

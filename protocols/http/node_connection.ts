@@ -118,7 +118,8 @@ async function serve(
   const answer = await host.handle(connection, request, text, service);
   const response = answer instanceof Refusal ? refusalResponse(answer, connection.closing) : answer;
   if (response.body) connection.enter(Phase.stream);
-  const last = connection.closing || (declared !== undefined && !request.bodyUsed);
+  // A body that is still to come would be taken for the next request, or waited for.
+  const last = connection.closing || (declared !== undefined && !(request.bodyUsed && incoming.complete));
   await send(outgoing, response, last);
 }
 
