@@ -1,8 +1,10 @@
 /**
- * How many requests may run at once: a fixed number, or one that follows the latency. The adaptive one is the gradient
- * of Netflix's concurrency-limits (Gradient2): while the latency of now stays near the long-term one the limit grows by
- * its square root, and it shrinks in proportion as requests begin to queue somewhere behind us. It never leaves
- * [floor, ceiling], so that a slow dependency cannot close the service, and it only learns while it is used.
+ * How many requests may run at once: a fixed number, or one that follows the latency. The adaptive one compares the
+ * latency of now with that of an unloaded backend: while they are near each other the limit grows by its square root,
+ * and it shrinks in proportion as requests begin to queue somewhere behind us (the gradient of Netflix's
+ * concurrency-limits and of Envoy). What unloaded means is only ever measured at the floor: an average over all times
+ * would follow a long overload and take it for normal. So the limit goes down to the floor for a moment now and then.
+ * It never leaves [floor, ceiling], so that a slow dependency cannot close the service, and it only learns while used.
  */
 
 /** A limit on concurrency. */
@@ -20,39 +22,64 @@ export function fixedLimit(limit: number): ConcurrencyLimit {
 
 /** Requests per decision. */
 const windowSamples = 50;
-/** Latency may rise by this factor over the long-term one before the limit shrinks. */
+/** Latency may rise by this factor over the unloaded one before the limit shrinks. */
 const tolerance = 1.5;
 /** Share of a decision that is taken over. */
 const smoothing = 0.2;
-/** The long-term latency is an average over about this many windows. */
-const longWindows = 20;
+/** Share of a measurement at the floor that is taken over. */
+const measured = 0.3;
+/** Share by which the unloaded latency follows a lower one seen under load: a few lucky windows say little. */
+const better = 0.05;
+/** Windows under load between two measurements at the floor. */
+const measureEvery = 1000;
+/** So many windows in a row at twice the tolerance: perhaps the backend itself has become slower, which is measured. */
+const doubtAfter = 3;
 
-/** See the module's header. Starts at `floor`, doubled until latency answers. */
+/** See the module's header. Starts at `floor`. */
 export function adaptiveLimit({ floor, ceiling }: { floor: number; ceiling: number }): ConcurrencyLimit {
   let limit = floor;
-  let longMs = 0;
+  /** Latency of the unloaded backend; 0 before the first measurement. */
+  let baseMs = 0;
   let samples = 0;
   let sumMs = 0;
   let mostRunning = 0;
+  let windows = 0;
+  let doubts = 0;
+  let measuring = false;
+
+  const decide = () => {
+    const shortMs = Math.max(sumMs / samples, 0.001);
+    const running = mostRunning;
+    samples = sumMs = mostRunning = 0;
+    if (baseMs === 0) baseMs = shortMs;
+    else if (running <= floor) baseMs += (shortMs - baseMs) * (measuring ? 1 : measured);
+    else if (shortMs < baseMs) baseMs += (shortMs - baseMs) * better;
+    if (measuring) {
+      measuring = false;
+      return;
+    }
+    if (running < limit / 2) return;
+    const gradient = Math.max(0.5, Math.min(1, tolerance * baseMs / shortMs));
+    const wanted = limit * gradient + Math.sqrt(limit);
+    limit = Math.min(ceiling, Math.max(floor, limit + (wanted - limit) * smoothing));
+    if (running <= floor) return;
+    doubts = gradient > 0.5 ? 0 : doubts + 1;
+    if (++windows < measureEvery && doubts < doubtAfter) return;
+    windows = doubts = 0;
+    measuring = true;
+  };
+
   return {
     get current() {
-      return Math.floor(limit);
+      return measuring ? floor : Math.floor(limit);
     },
     sample(handlerMs, running) {
+      // What began before the measurement is still on its way out.
+      if (measuring && running > floor) return;
       samples++;
       sumMs += handlerMs;
       if (running > mostRunning) mostRunning = running;
-      if (samples < windowSamples) return;
-      const shortMs = Math.max(sumMs / samples, 0.001);
-      const used = mostRunning >= limit / 2;
-      samples = sumMs = mostRunning = 0;
-      longMs = longMs === 0 ? shortMs : longMs + (shortMs - longMs) / longWindows;
-      // Recovered from a slow spell: the average must not take the length of the spell to follow.
-      if (longMs > 2 * shortMs) longMs *= 0.9;
-      if (!used) return;
-      const gradient = Math.max(0.5, Math.min(1, tolerance * longMs / shortMs));
-      const wanted = limit * gradient + Math.sqrt(limit);
-      limit = Math.min(ceiling, Math.max(floor, limit + (wanted - limit) * smoothing));
+      if (samples >= windowSamples) decide();
     },
   };
 }
