@@ -19,6 +19,7 @@ export interface Joined {
  */
 export async function joinSupervisor(onMessage: (message: ChannelMessage) => unknown): Promise<Joined> {
   dieWithParent();
+  ignoreSignals();
   const env = (name: string) => {
     const value = Deno.env.get(name);
     if (value === undefined) throw new Error(`Cannot join a supervisor: ${name} is not set`);
@@ -49,4 +50,15 @@ export async function joinSupervisor(onMessage: (message: ChannelMessage) => unk
   Deno.env.delete("WEIR_TOKEN");
   channel!.send({ type: "hello", ...hello });
   return { channel: channel!, plan: await plan };
+}
+
+/**
+ * What the terminal (Ctrl-C, hang-up) or a service manager sends to all processes at once is for the supervisor, which
+ * then tells its children. They stay in its session, because the kernel's scheduler sets priorities only within one.
+ */
+function ignoreSignals(): void {
+  const signals: Deno.Signal[] = Deno.build.os === "windows"
+    ? ["SIGINT", "SIGBREAK"]
+    : ["SIGINT", "SIGHUP", "SIGTERM", "SIGUSR2"];
+  for (const signal of signals) Deno.addSignalListener(signal, () => {});
 }

@@ -102,3 +102,17 @@ Deno.test("run() rotates log files where there is no governor to do it", async (
   }
   Deno.removeSync(folder, { recursive: true });
 });
+
+Deno.test("a worker leaves signals to the supervisor", async () => {
+  await using service = await run(manifest, { env: { NOTE: "deaf" } });
+  await service.ready;
+  const { pid } = service.status().children.find(({ role }) => role === "worker")!;
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR2"] as const) Deno.kill(pid, signal);
+  for (let i = 0; i < 5; i++) {
+    const answer = await fetch(`http://${service.addresses.api![0]}/ping`);
+    assert.equal(await answer.text(), "pong deaf");
+  }
+  assert.deepEqual(service.status().children.filter(({ role }) => role === "worker").map((it) => it.pid), [
+    pid,
+  ]);
+});

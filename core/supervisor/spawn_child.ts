@@ -1,6 +1,6 @@
 /**
  * Starts one child process: niceness, private inspector, piped output, and (only where sockets are handed over) the
- * runtime's IPC pipe. A child is its own session: the terminal's Ctrl-C reaches the supervisor alone, which then decides.
+ * runtime's IPC pipe. Children stay in the supervisor's session, where niceness counts; see join_supervisor.ts for signals.
  */
 import type { Socket } from "node:net";
 
@@ -67,7 +67,6 @@ function plain(command: string, args: string[], env: Record<string, string>): Ch
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
-    detached: true,
   }).spawn();
   return {
     pid: child.pid,
@@ -90,7 +89,6 @@ async function withIpc(command: string, args: string[], env: Record<string, stri
   const child = spawn(command, args, {
     env: { ...Deno.env.toObject(), ...env },
     stdio: ["ignore", "pipe", "pipe", "ipc"],
-    detached: true,
   });
   // Errors of the pipe to a dying child arrive here as well; its exit says it all.
   child.on("error", () => {});
