@@ -15,6 +15,8 @@ export interface BenchOptions {
   readonly rounds: number;
   /** How long one measurement lasts. */
   readonly seconds: number;
+  /** How long one of those lasts that take their time. */
+  readonly minutes: number;
   /** Measure only contenders whose name contains one of these; all where empty. */
   readonly only: readonly string[];
   /** Processes of each server; 0: as many as there are cores. */
@@ -33,6 +35,11 @@ const comparisons: Readonly<Record<string, string>> = {
   overload: "./overload.ts",
   pool: "./pool_listener.ts",
   start: "./start.ts",
+  splitter: "./splitter.ts",
+  lifecycle: "./lifecycle.ts",
+  hang: "./hang.ts",
+  slow: "./slow.ts",
+  soak: "./soak.ts",
 };
 
 /** Measurements of single parts: programs with arguments of their own. */
@@ -46,6 +53,7 @@ async function main(args: string[]): Promise<number> {
     options: {
       rounds: { type: "string", default: "5" },
       seconds: { type: "string", default: "5" },
+      minutes: { type: "string", default: "10" },
       only: { type: "string", multiple: true, default: [] },
       processes: { type: "string", default: "0" },
       "server-cpus": { type: "string" },
@@ -58,7 +66,7 @@ async function main(args: string[]): Promise<number> {
     console.error(
       `deno task bench <${
         Object.keys(comparisons).join("|")
-      }> [--rounds 5] [--seconds 5] [--only name]… [--processes n] ` +
+      }> [--rounds 5] [--seconds 5] [--minutes 10] [--only name]… [--processes n] ` +
         `[--server-cpus list] [--load-cpus list] [--port 26400]\n       deno task bench <${
           Object.keys(programs).join("|")
         }>`,
@@ -74,6 +82,7 @@ async function main(args: string[]): Promise<number> {
   await bench.run({
     rounds: positive(values.rounds, "--rounds"),
     seconds: positive(values.seconds, "--seconds"),
+    minutes: positive(values.minutes, "--minutes"),
     only: values.only,
     processes: Number(values.processes) || cores,
     serverCpus: values["server-cpus"],
