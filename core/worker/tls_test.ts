@@ -23,6 +23,7 @@ Deno.test("a TLS listener serves HTTP/1.1 and HTTP/2, counts failed handshakes a
   assert.equal(await silent.read(new Uint8Array(16)).catch(() => null), null);
   assert.ok(performance.now() - started < 1000);
   silent.close();
+  assert.equal(total(service.memory, "weir_connections_closed_total", { reason: "tls_timeout" }), 1);
   await curl([`http://localhost:${service.port}/`]);
   assert.ok(total(service.memory, "weir_connections_closed_total", { reason: "tls_failed" }) >= 1);
   await Deno.remove(folder, { recursive: true });
