@@ -5,6 +5,7 @@
 import type { ReloadAnswer } from "../control.ts";
 import { diffPlans } from "../manifest/diff_plans.ts";
 import type { Plan } from "../manifest/plan.ts";
+import { checkPorts } from "./check_ports.ts";
 import type { Asker, Compiled } from "./event.ts";
 import { handedOver } from "./handed_over.ts";
 import { openAcceptor } from "./open_acceptor.ts";
@@ -41,7 +42,10 @@ async function prepare(
 ): Promise<Compiled> {
   try {
     const result = await compile();
-    if ("plan" in result && handedOver(result.plan).length > 0) await openAcceptor(state, result.plan);
+    if ("plan" in result) {
+      checkPorts(result.plan, Object.values(state.addresses.all()).flat());
+      if (handedOver(result.plan).length > 0) await openAcceptor(state, result.plan);
+    }
     return result;
   } catch (error) {
     return { problem: error instanceof Error ? error.message : String(error) };

@@ -6,6 +6,7 @@
 import type { ChannelMessage } from "../channel.ts";
 import type { Ready, SupervisorState } from "../control.ts";
 import type { Plan } from "../manifest/plan.ts";
+import { checkPorts } from "./check_ports.ts";
 import type { Child } from "./child.ts";
 import { listenControl } from "./control_server.ts";
 import { childExited, drainChild, hangChild, killChild, leaveGroups, stackTaken } from "./end_child.ts";
@@ -59,6 +60,7 @@ export class Supervisor {
     const { plan, runtimeFolder, stats, control } = state.options;
     state.folder = claimRuntimeFolder(runtimeFolder);
     try {
+      checkPorts(plan);
       state.openLogging(plan);
       state.memory = new ServiceMemory(state.folder.path, plan.workers.count, stats ?? "auto");
       state.control = listenControl(
