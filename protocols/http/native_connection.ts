@@ -7,7 +7,7 @@ import { Refusal } from "../../core/errors.ts";
 import type { HttpListenerPlan } from "../../core/manifest/plan.ts";
 import { type Connection, type ListenerHost, Phase } from "../../core/protocol.ts";
 import type { Reason } from "../../core/reasons.ts";
-import { instantStatus, type NativeServing, serveNative } from "./native_server.ts";
+import { instantStatus, isStreaming, type NativeServing, serveNative } from "./native_server.ts";
 import { refusalResponse } from "./refusal_response.ts";
 import { answerHalfClosed } from "./half_closed.ts";
 import { type BodyDeclaration, BoundedBody, declaredBody, headBytes, isPlainHost } from "./request_limits.ts";
@@ -177,7 +177,10 @@ export class NativeConnection implements Upgrader {
     }
     // The connection is not the server's any more: the answer must not come before it knows.
     if (this.#socket) return this.#serving.finished.then(() => response, () => response);
-    if (instantStatus(response) === 0) return this.#watch(request, response, info, unread);
+    if (instantStatus(response) === 0) {
+      if (asksToClose(response)) connection.closing = true;
+      if (isStreaming(response)) return this.#watch(request, response, info, unread);
+    }
     this.#between();
     if (connection.closing) {
       return unread ? this.#last(response, info, "body_too_large") : this.#close(response);
@@ -185,7 +188,7 @@ export class NativeConnection implements Upgrader {
     return this.#turn(response);
   }
 
-  /** An answer that is not over when the handler returns: a stream, a WebSocket, or one with headers of its own. */
+  /** An answer that is not over when the handler returns: a stream. */
   #watch(
     request: Request,
     response: Response,
@@ -196,7 +199,6 @@ export class NativeConnection implements Upgrader {
     // The first piece of a stream comes too late for a peer that has closed its side, like an answer that was awaited.
     const last = connection.peerLeft?.() ? this.#toHalfClosed(request, response) : undefined;
     if (last) return last;
-    if (asksToClose(response)) connection.closing = true;
     if (this.#active === 1) connection.enter(this.#http2 ? Phase.serving : Phase.stream);
     const over = () => this.#between();
     info.completed.then(over, over);

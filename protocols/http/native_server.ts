@@ -117,3 +117,19 @@ export function instantLength(answer: unknown): number {
   const body = (answer as Record<symbol, unknown>)[fastBody];
   return typeof body === "string" || body instanceof Uint8Array ? body.length : -1;
 }
+
+const innerResponse: symbol | undefined = markOf("response");
+
+/**
+ * Whether the body of an answer is a stream, which is not over when the handler returns; true where this runtime does
+ * not tell. Text and bytes with headers of their own are not streams, although their answers are not instant.
+ */
+export function isStreaming(response: Response): boolean {
+  const inner = innerResponse &&
+    (response as unknown as Record<symbol, { body?: { streamOrStatic?: unknown } | null } | undefined>)[
+      innerResponse
+    ];
+  if (!inner || inner.body === undefined) return true;
+  return inner.body !== null &&
+    (inner.body.streamOrStatic === undefined || inner.body.streamOrStatic instanceof ReadableStream);
+}
