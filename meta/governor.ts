@@ -12,6 +12,7 @@ import { createLogging, type Logging } from "../core/log/logging.ts";
 import type { Plan } from "../core/manifest/plan.ts";
 import { localStatsMemory, openStatsFile, type SlotWriter, type StatsMemory } from "../core/stats/mod.ts";
 import { joinSupervisor } from "../core/supervisor/join_supervisor.ts";
+import { sendSnapshots } from "../core/worker/send_snapshots.ts";
 import { makeApp } from "./app.ts";
 import type { CaptureStack } from "./capture_stacks.ts";
 import { endpoints } from "./endpoints.ts";
@@ -37,6 +38,7 @@ class Governor {
   readonly #plan: Plan;
   readonly #memory: StatsMemory;
   readonly #observer: Observer;
+  readonly #slot: number;
   readonly #writer: SlotWriter;
   readonly #logging: Logging;
   readonly #log: Log;
@@ -48,7 +50,8 @@ class Governor {
     this.#channel = channel;
     this.#plan = plan;
     this.#memory = openMemory(message, plan);
-    this.#writer = this.#memory.slot(message.worker.slot).writer({
+    this.#slot = message.worker.slot;
+    this.#writer = this.#memory.slot(this.#slot).writer({
       role: "governor",
       // Not its number: slots of equal ids are one worker to those who read them.
       id: "governor",
@@ -93,6 +96,8 @@ class Governor {
     this.#rotate();
     setInterval(() => this.#rotate(), rotateMs);
     this.#writer.state("ready");
+    // Its heartbeat reaches the supervisor this way too; a silent process is taken for one that hangs.
+    if (this.#memory.path === undefined) sendSnapshots(this.#channel, this.#writer, this.#slot);
     this.#channel.send({ type: "ready", addresses: { meta: this.#servers?.addresses ?? [] } });
   }
 

@@ -30,6 +30,8 @@ export interface RunOptions {
   signals?: boolean;
   /** "snapshot": statistics as where files cannot be mapped. */
   stats?: "auto" | "snapshot";
+  /** "tcp": control as where there are no unix sockets. */
+  control?: "unix" | "tcp";
   /** As in `Deno.build.os`: how the manifest is read, such as which accept mode is the default. */
   platform?: string;
   /** Other programs than Weir's own as children. */
@@ -128,6 +130,7 @@ export async function supervise(
     terminal: options.terminal ?? Deno.stdout.isTerminal(),
     ...(options.env ? { env: options.env } : {}),
     ...(options.stats ? { stats: options.stats } : {}),
+    ...(options.control ? { control: options.control } : {}),
     ...(options.clock ? { clock: options.clock } : {}),
   });
   supervisor.start();

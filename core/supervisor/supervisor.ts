@@ -214,7 +214,7 @@ export class Supervisor {
         return;
       case "snapshot":
         state.memory.apply(child.slot, String(message.bytes));
-        state.governor?.channel?.send(message);
+        if (child.role !== "governor") state.governor?.channel?.send(message);
     }
   }
 
