@@ -22,5 +22,6 @@ export type SupervisorEvent =
   | { type: "command"; message: ChannelMessage; asker: Asker }
   | { type: "compiled"; result: Compiled }
   | { type: "opened" }
-  | { type: "steered" }
+  | { type: "steered"; unsure: boolean }
+  | { type: "steeredLate" }
   | { type: "fault"; message: string };

@@ -20,7 +20,7 @@ import { claimRuntimeFolder, cleanStaleFolders } from "./runtime_folder.ts";
 import { ServiceMemory } from "./service_memory.ts";
 import { ServiceState } from "./service_state.ts";
 import { adoptChild, channelLost, childListens, childReady, startChild } from "./start_child.ts";
-import { steerAway, unsteer } from "./steer.ts";
+import { nobody, steerAway, unsteer } from "./steer.ts";
 import { failService, stopService } from "./stop_service.ts";
 import type { Ending, SupervisorOptions } from "./supervisor_options.ts";
 
@@ -182,6 +182,10 @@ export class Supervisor {
         return failService(state, event.message);
       case "steered":
         state.steeringBusy = false;
+        if (event.unsure) state.steered = nobody;
+        return;
+      case "steeredLate":
+        state.steered = nobody;
         return;
       case "opened":
         return;
