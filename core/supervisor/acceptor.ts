@@ -11,7 +11,7 @@ import type { ListenerAddress } from "./handed_over.ts";
 /** Connections that may wait for a worker, over all listeners. */
 const mostWaiting = 4096;
 /** How long they may. */
-const waitMs = 1000;
+const waitMs = 3000;
 
 /** A worker that takes connections. */
 export interface Taker {
