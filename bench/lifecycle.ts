@@ -16,10 +16,35 @@ export const bench: Bench = {
         console.error(`${mode}: round ${round} of ${rounds}`);
         all.push(await lifecycle({ ...options, ...more }));
       }
-      console.log(tableOf(mode, all) + "\n");
+      console.log(tableOf(mode, all));
+      for (const line of failuresOf(all.flat())) console.log(`  ${line}`);
+      console.log();
     }
   },
 };
+
+/** The failures that nothing explains, alike ones together. */
+function failuresOf(phases: readonly LifecycleFigures[]): string[] {
+  const counts = new Map<string, number>();
+  for (const figures of phases) {
+    const known = new Set(explained(figures));
+    for (const failure of figures.failures) {
+      if (known.has(failure)) continue;
+      const { kind, keepAlive, worker, detail, at } = failure;
+      const where = worker === ""
+        ? "a new connection"
+        : worker === figures.killed?.pid
+        ? "the killed worker"
+        : "a worker";
+      const when = figures.killed ? `, ${((at - figures.killed.at) / 1000).toFixed(1)} s after the kill` : "";
+      const text = `${figures.phase}: ${kind} on ${where} (${
+        keepAlive ? "kept" : "short"
+      }), ${detail}${when}`;
+      counts.set(text, (counts.get(text) ?? 0) + 1);
+    }
+  }
+  return [...counts].map(([text, count]) => `${count} × ${text}`);
+}
 
 function tableOf(mode: string, rounds: readonly LifecycleFigures[][]): string {
   const heads = [

@@ -93,11 +93,12 @@ async function gone(weir: WeirProcess, pid: number): Promise<void> {
   }, 30_000);
 }
 
-/** Failures that a killed worker explains: on its connections, or on new ones in the moment of its end. */
-export function explained({ killed, failures, stale }: LifecycleFigures, withinMs = 500): Failure[] {
+/** Failures that a killed worker explains: on its connections, or on new ones soon after its end. */
+export function explained({ killed, failures, stale }: LifecycleFigures, withinMs = 1000): Failure[] {
   if (!killed) return [];
-  return [...failures, ...stale].filter(({ worker, at, kind }) =>
-    at >= killed.at && at <= killed.at + withinMs &&
-    (worker === killed.pid || (worker === "" && (kind === "end" || kind === "reset" || kind === "connect")))
-  );
+  return [...failures, ...stale].filter(({ worker, at, kind }) => {
+    if (at < killed.at) return false;
+    // Which process had accepted, or was about to, a new connection does not say.
+    return worker === killed.pid || (worker === "" && kind !== "status" && at <= killed.at + withinMs);
+  });
 }
