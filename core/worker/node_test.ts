@@ -89,7 +89,7 @@ Deno.test("a draining listener over node sockets finishes the answers on their w
 });
 
 Deno.test("a listener over node sockets ends the connection of a body that did not come in time", async () => {
-  await using service = await serve({ ...handOff, deadline: "300ms" }, "reading");
+  const service = await serve({ ...handOff, deadline: "300ms" }, "reading");
   const conn = await Deno.connect({ port: service.port, hostname: "127.0.0.1" });
   await conn.write(new TextEncoder().encode("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\nhalf"));
   let text = "";
@@ -99,4 +99,8 @@ Deno.test("a listener over node sockets ends the connection of a body that did n
   }
   conn.close();
   assert.match(text, /^HTTP\/1\.1 504 [^]*connection: close/i);
+  // Its handler has learned that nothing more comes: there is nothing to wait for.
+  const started = performance.now();
+  assert.equal(await service.worker.drain({ keepAcceptingMs: 0, drainMs: 10_000, steer: null }), 0);
+  assert.ok(performance.now() - started < 600, "the handler still reads");
 });

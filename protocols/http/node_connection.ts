@@ -115,7 +115,12 @@ async function serve(
   }
   if (declared) request = new BoundedBody(request, limits).request;
   connection.enter(declared ? Phase.body : Phase.serving);
+  // The runtime does not tell who reads a body that its connection is gone.
+  const { socket } = incoming;
+  const gone = () => void (incoming.complete || incoming.destroy(new Error("The connection ended")));
+  if (declared) socket.once("close", gone);
   const answer = await host.handle(connection, request, text, service);
+  if (declared && incoming.complete) socket.off("close", gone);
   const response = answer instanceof Refusal ? refusalResponse(answer, connection.closing) : answer;
   if (response.body) connection.enter(Phase.stream);
   // A body that is still to come would be taken for the next request, or waited for.
