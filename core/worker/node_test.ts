@@ -89,7 +89,7 @@ Deno.test("a draining listener over node sockets finishes the answers on their w
 });
 
 Deno.test("a listener over node sockets ends the connection of a body that did not come in time", async () => {
-  const service = await serve({ ...handOff, deadline: "300ms" }, "reading");
+  const service = await serve({ ...handOff, deadline: "600ms" }, "reading");
   const conn = await Deno.connect({ port: service.port, hostname: "127.0.0.1" });
   await conn.write(new TextEncoder().encode("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\nhalf"));
   let text = "";
