@@ -30,6 +30,9 @@ export interface Accepted {
 /** How long an answer that said `connection: close` may keep its connection before the server closes it. */
 const lingerMs = 1000;
 
+/** Connections that one turn of the loop looks at: about a fifth of a millisecond. */
+const sweepAtOnce = 100;
+
 /** No head is longer than this: what goes on arriving is a body that nobody asked for. */
 const headCeiling = 1024 * 1024;
 
@@ -56,6 +59,7 @@ export class Guard {
   #fdsAt = -Infinity;
   #nextId = 1;
   #draining = false;
+  #sweeping = false;
 
   constructor(listener: string, accept: AcceptPlan, deps: { stats: SlotWriter; clock: Clock; log: Log }) {
     this.#listener = listener;
@@ -165,22 +169,40 @@ export class Guard {
     }
   }
 
-  /** Ends what is over its limit. Call it every {@link periodMs}. */
+  /** Ends what is over its limit. Call it every {@link periodMs}; many connections are looked at in several turns. */
   sweep(): void {
+    if (this.#sweeping) return;
+    this.#sweeping = true;
+    this.#sweepOn(this.connections.values());
+  }
+
+  /** The next few of `left`: requests that came meanwhile go before the rest. */
+  #sweepOn(left: Iterator<GuardedConnection>): void {
     const now = this.now = this.#clock.now();
-    for (const connection of this.connections) {
-      if (connection.watchers?.size) this.#watch(connection);
-      if (now >= connection.endOfLife && !connection.closing) {
-        connection.closing = true;
-        if (connection.phase === Phase.idle) {
-          this.#end(connection, "age_reached");
-          continue;
-        }
-        if (connection.phase === Phase.stream) connection.finish();
+    let all = true;
+    try {
+      for (let looked = 0; looked < sweepAtOnce; looked++) {
+        const { done, value } = left.next();
+        if (done) return;
+        this.#look(value, now);
       }
-      const reason = this.#overdue(connection, now);
-      if (reason) this.#end(connection, reason);
+      all = false;
+      setImmediate(() => this.#sweepOn(left));
+    } finally {
+      // Also where one look failed: the limits of the others hold on.
+      if (all) this.#sweeping = false;
     }
+  }
+
+  #look(connection: GuardedConnection, now: number): void {
+    if (connection.watchers?.size) this.#watch(connection);
+    if (now >= connection.endOfLife && !connection.closing) {
+      connection.closing = true;
+      if (connection.phase === Phase.idle) return this.#end(connection, "age_reached");
+      if (connection.phase === Phase.stream) connection.finish();
+    }
+    const reason = this.#overdue(connection, now);
+    if (reason) this.#end(connection, reason);
   }
 
   #overdue(connection: GuardedConnection, now: number): Reason | undefined {

@@ -41,6 +41,22 @@ for (
   });
 }
 
+Deno.test("Guard looks at many connections in several turns of the loop, and at all of them", async () => {
+  const kernel = standStill({ accept: { connections: 1000 } });
+  const opened = Array.from({ length: 250 }, () => kernel.open());
+  for (const { connection } of opened) connection!.enter(Phase.first);
+  kernel.clock.pass(11_000);
+  kernel.guard.sweep();
+  const ended = () => opened.filter(({ killed }) => killed!.length > 0).length;
+  assert.equal(ended(), 100);
+  // A sweep that is not through yet goes on; another one is not begun.
+  kernel.guard.sweep();
+  assert.equal(ended(), 100);
+  for (let turns = 0; turns < 2; turns++) await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(ended(), 250);
+  for (const { killed } of opened) assert.deepEqual(killed, ["first_byte_timeout"]);
+});
+
 Deno.test("Guard sees a head that drips behind the protocol's back, on a fresh and on an idle connection", () => {
   for (const phase of [Phase.first, Phase.idle]) {
     const kernel = standStill();

@@ -79,8 +79,8 @@ export class SocketCalls {
     const answer = this.#answer;
     answer.unacked = view.getUint32(24, true);
     answer.sinceSentMs = view.getUint32(44, true);
-    answer.bytesAcked = Number(view.getBigUint64(120, true));
-    answer.bytesReceived = Number(view.getBigUint64(128, true));
+    answer.bytesAcked = view.getUint32(124, true) * 2 ** 32 + view.getUint32(120, true);
+    answer.bytesReceived = view.getUint32(132, true) * 2 ** 32 + view.getUint32(128, true);
     answer.notSentBytes = view.getUint32(144, true);
     return answer;
   }
