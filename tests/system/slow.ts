@@ -7,12 +7,12 @@ import { accessToFile, handlers, WeirProcess } from "./weir_process.ts";
 
 /** The limit of each kind and the reason that is counted for it. Each has a limit of its own, to be told apart by it. */
 export const slowLimits: Record<SlowKind, { limitMs: number; reason: string }> = {
-  silent: { limitMs: 2000, reason: "first_byte_timeout" },
-  "half a head": { limitMs: 2500, reason: "head_timeout" },
-  "slow head": { limitMs: 2500, reason: "head_timeout" },
-  "slow body": { limitMs: 3000, reason: "body_timeout" },
-  "half a body": { limitMs: 4000, reason: "deadline" },
-  idle: { limitMs: 3500, reason: "idle_timeout" },
+  silent: { limitMs: 2500, reason: "first_byte_timeout" },
+  "half a head": { limitMs: 3000, reason: "head_timeout" },
+  "slow head": { limitMs: 3000, reason: "head_timeout" },
+  "slow body": { limitMs: 3500, reason: "body_timeout" },
+  "half a body": { limitMs: 4500, reason: "deadline" },
+  idle: { limitMs: 4000, reason: "idle_timeout" },
 };
 
 /** What was seen; times in ms. */
@@ -77,8 +77,10 @@ export async function slow(
   const reported = child.output();
   const open = async () => sumOf(await metrics(metaPort), "weir_connections_open");
   await weir.until("all slow clients are there", async () => await open() >= each * slowKinds.length, 20_000);
+  // Neither their coming nor their end: only that they are there.
+  await pause(200);
   load.lap();
-  await pause(Math.min(beforeMs, 1200));
+  await pause(Math.min(beforeMs, 1000));
   const during = load.lap();
   const { stdout } = await reported;
   // JSON has no Infinity: null is one that was never cut.
