@@ -21,7 +21,12 @@ interface CallFrame {
 export async function captureStack(inspector: string, timeoutMs: number): Promise<StackAnswer> {
   if (inspector === "") throw new TypeError("Cannot capture a stack: the process has no inspector");
   const { frames, scripts } = await pause(inspector, timeoutMs);
-  const placed = frames.map((frame) => place(frame, scripts));
+  const known = new Map<string, Script>();
+  for (const { location: { scriptId } } of frames) {
+    const message = scripts.get(scriptId);
+    if (message !== undefined && !known.has(scriptId)) known.set(scriptId, JSON.parse(message).params);
+  }
+  const placed = frames.map((frame) => place(frame, known));
   const own = placed.filter(({ file }) => !/^(?:ext:|node:)/.test(file));
   return { frames: own.length > 0 ? own : placed };
 }
@@ -29,9 +34,9 @@ export async function captureStack(inspector: string, timeoutMs: number): Promis
 function pause(
   inspector: string,
   timeoutMs: number,
-): Promise<{ frames: CallFrame[]; scripts: Map<string, Script> }> {
+): Promise<{ frames: CallFrame[]; scripts: Map<string, string> }> {
   return new Promise((resolve, reject) => {
-    const scripts = new Map<string, Script>();
+    const scripts = new Map<string, string>();
     const socket = new WebSocket(inspector);
     const end = (settle: () => void) => {
       clearTimeout(timer);
@@ -50,8 +55,11 @@ function pause(
     socket.onerror = () => fail("the inspector does not answer");
     socket.onclose = () => fail("the inspector closed the connection");
     socket.onmessage = ({ data }) => {
+      // Hundreds of scripts with their maps: only those of the frames are worth parsing.
+      const parsed = /^\{"method":"Debugger\.scriptParsed","params":\{"scriptId":"(\d+)"/.exec(data);
+      if (parsed) return void scripts.set(parsed[1]!, data);
       const { id, method, params } = JSON.parse(data);
-      if (method === "Debugger.scriptParsed") scripts.set(params.scriptId, params);
+      if (method === "Debugger.scriptParsed") scripts.set(params.scriptId, data);
       if (method === "Debugger.paused") {
         frames = params.callFrames;
         send(3, "Debugger.resume");

@@ -97,6 +97,8 @@ export function adoptChild(
   return (received) => {
     // The governor's pages may give the same commands as the command line.
     if (received.request !== undefined) return command(received);
+    // Once per connection, and nothing to judge: the acceptor alone is concerned.
+    if (received.type === "took") return child.took();
     state.queue.push({ type: "message", serial: child.serial, message: received });
   };
 }

@@ -209,8 +209,6 @@ export class Supervisor {
         child.cause = "failed at start";
         if (!state.everReady && child.role === "worker") failService(state, child.detail);
         return;
-      case "took":
-        return child.took();
       case "unbound":
         return leaveGroups(state, child);
       case "drained":
