@@ -3,6 +3,7 @@
  * buffer from prepared pieces and handed over many at a time, so that a line makes no garbage. What does not fit this
  * mould (control characters, redaction, other forms) goes the ordinary way.
  */
+import type { Clock } from "../clock.ts";
 import type { Sink } from "./sink.ts";
 import { timestamp } from "./timestamp.ts";
 
@@ -22,7 +23,8 @@ export class AccessBytes {
   readonly #buffer = new Uint8Array(bufferBytes);
   #at = 0;
   #lines = 0;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #clock: Clock;
+  #cancelTimer: (() => void) | undefined;
   #second = NaN;
   #date = new Uint8Array(0);
   #reason = "";
@@ -31,8 +33,9 @@ export class AccessBytes {
   #middle = new Uint8Array(0);
 
   /** `head` is what stands between time and request line, `tail` the end of the line. */
-  constructor(sink: Sink, head: string, tail: string) {
+  constructor(sink: Sink, head: string, tail: string, clock: Clock) {
     this.#sink = sink;
+    this.#clock = clock;
     this.#head = encoder.encode(head);
     this.#tail = encoder.encode(tail);
   }
@@ -80,14 +83,20 @@ export class AccessBytes {
     this.#at = at;
     this.#lines++;
     if (at > bufferBytes - lineRoom) this.flush();
-    else if (this.#timer === undefined) this.#timer = setTimeout(() => this.flush(), gatherMs);
+    else if (this.#cancelTimer === undefined) this.#cancelTimer = this.#clock.after(gatherMs, this.#due);
     return true;
   }
 
+  /** These lines have waited as long as lines may: the sink is not to gather any longer. */
+  readonly #due = (): void => {
+    this.flush();
+    this.#sink.kick();
+  };
+
   /** Hands over what was gathered. */
   flush(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
     if (this.#lines === 0) return;
     this.#sink.push(decoder.decode(this.#buffer.subarray(0, this.#at)), this.#lines);
     this.#at = this.#lines = 0;

@@ -2,6 +2,7 @@
  * The access line of every request: the one log line on the hot path. It is built by hand from cached pieces, once for
  * each form that is wanted, and handed to the sinks' queues. Refuses to sample and to wait.
  */
+import type { Clock } from "../clock.ts";
 import { type Reason, reasons } from "../reasons.ts";
 import { AccessBytes } from "./access_bytes.ts";
 import { cutText, escapeForPeople, quoteText } from "./escape_text.ts";
@@ -41,6 +42,7 @@ export class AccessLog {
   enabled = false;
   readonly #logger: string;
   readonly #redaction: Redaction;
+  readonly #clock: Clock;
   readonly #heads: string[];
   readonly #tail: string;
   #targets: Array<AccessTargets | undefined> = [];
@@ -50,7 +52,8 @@ export class AccessLog {
   #addressJson = '""';
 
   /** `logger` is `access.<listener>`, `process` such as `worker-1`. */
-  constructor(logger: string, redaction: Redaction, process: string) {
+  constructor(logger: string, redaction: Redaction, process: string, clock: Clock) {
+    this.#clock = clock;
     this.#logger = logger;
     this.#redaction = redaction;
     this.#heads = levelNames.map((level) => `","level":"${level}","logger":${quoteText(logger)},"request":`);
@@ -64,7 +67,7 @@ export class AccessLog {
     const info = targets[infoLevel];
     const single = info && info.json.length === 1 && info.human.length === 0 && info.syslog.length === 0;
     this.#bytes = single
-      ? new AccessBytes(info.json[0]!, `Z${this.#heads[infoLevel]}`, this.#tail)
+      ? new AccessBytes(info.json[0]!, `Z${this.#heads[infoLevel]}`, this.#tail, this.#clock)
       : undefined;
     this.enabled = targets.slice(infoLevel, fatalLevel).some((target) => target !== undefined);
   }

@@ -114,7 +114,7 @@ export class Logging {
     const known = this.#access.get(name);
     if (known) return known;
     const { role, id } = this.#options.process;
-    const access = new AccessLog(name, this.#redaction, `${role}-${id}`);
+    const access = new AccessLog(name, this.#redaction, `${role}-${id}`, this.#clock);
     this.#access.set(name, access);
     access.route(this.#accessTargets(name));
     return access;

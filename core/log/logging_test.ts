@@ -152,7 +152,7 @@ Deno.test("Logging keeps one line per record, whatever is put into it", async ()
           if (format === "json") JSON.parse(line);
         }
       }),
-      { numRuns: 150 },
+      { numRuns: 150, examples: [["", "", ""]] },
     );
   }
 });

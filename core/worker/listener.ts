@@ -7,6 +7,7 @@
 import type { Clock } from "../clock.ts";
 import type { Log, PoolHandle, RequestInfo, UserStats } from "../context.ts";
 import { Refusal, ServiceError } from "../errors.ts";
+import type { AccessLog } from "../log/mod.ts";
 import type { Connection, ListenerHost } from "../protocol.ts";
 import { type Reason, reasonCodes, reasonIndex, reasons } from "../reasons.ts";
 import type { ServerFilter } from "../server_filter.ts";
@@ -17,22 +18,8 @@ import { CallList } from "./call_list.ts";
 import type { Guard } from "./guard.ts";
 import type { GuardedConnection } from "./guarded_connection.ts";
 
-/** Takes one line per request; see core/log. */
-export interface AccessLines {
-  readonly enabled: boolean;
-  write(
-    startEpochMs: number,
-    text: string,
-    status: number,
-    reason: Reason,
-    address: string,
-    id: string,
-    queueMs: number,
-    handlerMs: number,
-    totalMs: number,
-    bytes: number,
-  ): void;
-}
+/** Takes one line per request. */
+export type AccessLines = Pick<AccessLog, "enabled" | "write">;
 
 /** What a listener is built from. */
 export interface ListenerParts {
