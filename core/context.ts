@@ -39,6 +39,55 @@ export interface PoolHandle {
   ): Promise<T>;
 }
 
+/** Reply of a redis upstream; error replies are thrown, as RedisError. */
+export type RedisValue =
+  | string
+  | number
+  | bigint
+  | boolean
+  | null
+  | Uint8Array
+  | RedisValue[]
+  | Map<RedisValue, RedisValue>;
+
+/** Limits and hints of one upstream call. */
+export interface UpstreamCallOptions {
+  /** Shorter than `timeouts.total`, in ms. */
+  timeoutMs?: number;
+  signal?: AbortSignal;
+  /** Key of a ring hash. */
+  key?: string;
+  /** Whether it may be sent twice; protocols know it of most calls. */
+  idempotent?: boolean;
+}
+
+/**
+ * A named upstream as a handler sees it. Which methods work depends on its protocol; the others throw a TypeError that
+ * says so. All reject with UpstreamError where the upstream cannot be had.
+ */
+export interface Upstream {
+  readonly name: string;
+  readonly protocol: string;
+  /** The same, asking endpoints of that role. */
+  role(role: string): Upstream;
+  /** http: `path` with query ("/users/7"), or a Request or URL of which path and query count. */
+  fetch(path: string | URL | Request, init?: RequestInit & UpstreamCallOptions): Promise<Response>;
+  /** redis: one command, for example `command("GET", "key")`; pipelined with those of other callers. */
+  command<T extends RedisValue = RedisValue>(
+    name: string,
+    ...args: Array<string | number | bigint | Uint8Array>
+  ): Promise<T>;
+  /** redis: messages of a channel, or of a pattern such as `news.*`, until `unsubscribe`; reconnects by itself. */
+  subscribe(
+    channel: string,
+    onMessage: (message: Uint8Array, channel: string) => void,
+  ): Promise<{ unsubscribe(): void }>;
+  /** frames: sends one frame, resolves with its reply. */
+  request(frame: Uint8Array, options?: UpstreamCallOptions): Promise<Uint8Array>;
+  /** frames `oneWay`: resolves when the frame was handed to the kernel. */
+  send(frame: Uint8Array, options?: UpstreamCallOptions): Promise<void>;
+}
+
 /** Who asked, and under which number. */
 export interface RequestInfo {
   /** Id of the whole call tree: taken from the caller (`x-request-id`, `traceparent`) or made here. */
@@ -64,6 +113,11 @@ export interface Context {
   /** Layered configuration of the service (`governance.config`); an empty object where there is none. */
   readonly config: Readonly<Record<string, unknown>>;
   pool(name: string): PoolHandle;
+  /**
+   * A declared upstream: connected, balanced, broken and retried as the manifest says; its calls end with this request.
+   * TypeError where none is declared under that name.
+   */
+  upstream(name: string): Upstream;
   /** A short text shown in the list of requests in flight, also while this request hangs. */
   mark(text: string): void;
 }

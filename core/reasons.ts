@@ -9,7 +9,17 @@ export type Party = "client" | "service" | "upstream" | "operator";
 /** One row: `status` is the HTTP status where there is a response, 0 where the connection is simply closed. */
 export interface ReasonRow {
   readonly party: Party;
-  readonly phase: "connect" | "tls" | "head" | "body" | "queue" | "handler" | "response" | "idle" | "drain";
+  readonly phase:
+    | "connect"
+    | "tls"
+    | "head"
+    | "body"
+    | "queue"
+    | "handler"
+    | "upstream"
+    | "response"
+    | "idle"
+    | "drain";
   readonly status: number;
   /** One sentence for people. */
   readonly text: string;
@@ -58,6 +68,21 @@ export const reasons = {
   pool_full: row("service", "queue", 503, "the thread pool's queue is full"),
   pool_timeout: row("service", "handler", 504, "the pool's time limit passed"),
   pool_lost: row("service", "handler", 500, "the pool thread was lost while it ran this request"),
+  // calls to upstreams
+  upstream_connect: row("upstream", "upstream", 503, "no connection to the upstream"),
+  upstream_timeout: row("upstream", "upstream", 504, "the upstream did not answer in time"),
+  upstream_reset: row(
+    "upstream",
+    "upstream",
+    502,
+    "the upstream ended the connection before its reply was complete",
+  ),
+  upstream_protocol: row("upstream", "upstream", 502, "the upstream's reply does not follow the protocol"),
+  upstream_failed: row("upstream", "upstream", 502, "the upstream answered that it failed"),
+  upstream_unavailable: row("upstream", "upstream", 503, "no endpoint of the upstream can be used"),
+  upstream_full: row("service", "upstream", 503, "no free connection to the upstream in time"),
+  upstream_throttled: row("service", "upstream", 503, "as many calls to the upstream run and wait as may"),
+  breaker_open: row("service", "upstream", 503, "the breaker of the upstream is open"),
   slot_leaked: row("service", "handler", 504, "the request held its slot far beyond its deadline"),
 } as const satisfies Record<string, ReasonRow>;
 

@@ -24,6 +24,7 @@ import {
   shaped,
   text,
 } from "./terms.ts";
+import { framing } from "./schema_framing.ts";
 import { duration, size } from "./terms_quantity.ts";
 import { existing, handler, secret } from "./terms_path.ts";
 import { endpoint, listenAddress, peerAddress } from "./terms_address.ts";
@@ -124,6 +125,14 @@ const http = z.strictObject({
     {},
     "Sizes of requests.",
   ),
+  trustedProxies: defaulted(
+    z.array(shaped(
+      /^[0-9A-Fa-f.:]+(?:\/[0-9]{1,3})?$/,
+      "an address or a network such as `10.0.0.0/8`",
+    )),
+    [],
+    "Proxies before this one whose X-Forwarded-* and Forwarded fields are believed and passed on; of others they are replaced.",
+  ),
   ...guardKeys,
 }).check(z.check((payload) => {
   const value = payload.value as { handler?: unknown; routes?: unknown };
@@ -156,36 +165,11 @@ const thrift = z.strictObject({
   ...guardKeys,
 });
 
-const frameMax = defaulted(
-  size({ positive: true }),
-  "1MiB",
-  "Longest frame; a longer one closes the connection.",
-);
-const frameBytes = z.literal([1, 2, 4, 8], {
-  error: (issue) =>
-    issue.input === undefined ? "is required" : `must be 1, 2, 4 or 8, but is ${JSON.stringify(issue.input)}`,
-});
-
-const framing = exactlyOne({
-  lengthPrefix: required(
-    z.strictObject({
-      bytes: defaulted(frameBytes, 4, "Bytes of the length: 1, 2, 4 or 8."),
-      endian: defaulted(z.enum(["big", "little"]), "big", "Byte order of the length."),
-      includesItself: defaulted(z.boolean(), false, "Whether the length counts its own bytes."),
-    }),
-    "Frames that begin with their length as a fixed number of bytes.",
-  ),
-  delimiter: required(text(), 'Frames that end with this text, for example "\\r\\n".'),
-  netstring: required(z.strictObject({}), "Frames as netstrings: `5:hello,`."),
-  fixed: required(integer(1, 2 ** 30), "Frames of this many bytes."),
-  varint: required(z.strictObject({}), "Frames that begin with their length as a varint."),
-}, { max: frameMax });
-
 const frames = z.strictObject({
   protocol: required(z.literal("frames"), "Any TCP protocol, framed by declaration."),
   listen,
   handler: handlerKey,
-  framing: required(framing, "Where one frame ends and the next begins."),
+  framing: required(framing(), "Where one frame ends and the next begins."),
   pattern: defaulted(
     z.enum(["requestReply", "oneWay", "stream"]),
     "requestReply",

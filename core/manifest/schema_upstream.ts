@@ -14,7 +14,8 @@ import {
   text,
 } from "./terms.ts";
 import { duration, share, size } from "./terms_quantity.ts";
-import { existing, path } from "./terms_path.ts";
+import { framing } from "./schema_framing.ts";
+import { existing, path, secret } from "./terms_path.ts";
 import { peerAddress } from "./terms_address.ts";
 
 const staticEndpoint = () =>
@@ -28,8 +29,15 @@ const staticEndpoint = () =>
         "Share of the traffic in relation to the others.",
       ),
       role: optional(name(), "Role, for example replica; calls may ask for one."),
+      priority: defaulted(
+        integer(0, 100),
+        0,
+        "Endpoints of the lowest number that has usable ones get the traffic; the others stand by.",
+      ),
     }),
-  ]).transform((value) => "address" in value ? value : { address: value, weight: 1, role: null });
+  ]).transform((value) =>
+    "address" in value ? value : { address: value, weight: 1, role: null, priority: 0 }
+  );
 
 const discover = () =>
   exactlyOne({
@@ -122,6 +130,39 @@ export const upstream = section(() =>
   z.strictObject({
     protocol: required(z.enum(["http", "thrift", "redis", "frames", "zmq"]), "Protocol that is spoken."),
     discover: required(discover(), "Where the endpoints come from."),
+    required: defaulted(
+      z.boolean(),
+      false,
+      "Whether a worker is ready only once it has a connection to an endpoint of it.",
+    ),
+    framing: optional(framing(), "Where one frame ends and the next begins (frames)."),
+    pattern: defaulted(
+      z.enum(["requestReply", "oneWay"]),
+      "requestReply",
+      "requestReply: one reply per frame, in order. oneWay: no replies (frames).",
+    ),
+    redis: defaulted(
+      z.strictObject({
+        username: optional(text("a user name"), "User name (ACL)."),
+        password: optional(secret(), "Password."),
+        database: defaulted(integer(0, 65_535), 0, "Number of the database."),
+      }),
+      {},
+      "How to log in (redis).",
+    ),
+    http2: defaulted(z.boolean(), false, "Speak HTTP/2 to the endpoints (http)."),
+    limits: defaulted(
+      z.strictObject({
+        head: defaulted(size({ min: "256B" }), "64KiB", "Longest head of a reply (http)."),
+        reply: defaulted(
+          size({ positive: true }),
+          "64MiB",
+          "Longest reply that is held in memory as a whole; streamed bodies have no limit.",
+        ),
+      }),
+      {},
+      "Sizes of replies; a longer one is a protocol error.",
+    ),
     balance: defaulted(
       balance(),
       "p2c",
@@ -135,6 +176,12 @@ export const upstream = section(() =>
         age: defaulted(duration(), "10m", "Connections are replaced at this age; 0 = never."),
         wait: defaulted(duration(), "100ms", "Longest time to wait for a free connection."),
         warm: defaulted(integer(0), 1, "Connections that are kept open before they are needed."),
+        waiters: defaulted(integer(0), 1024, "Calls that may wait for a connection, per endpoint."),
+        heartbeat: defaulted(
+          duration(),
+          "25s",
+          "An idle connection is asked whether it lives after this, where the protocol can; 0 = never.",
+        ),
       }).refine((value) => value.warm <= value.connections, {
         path: ["warm"],
         error: "must not be above `connections`",
@@ -252,6 +299,16 @@ export const upstream = section(() =>
       }),
       "Speak TLS.",
     ),
+  }).check(z.check((payload) => {
+    const { protocol, framing } = payload.value as { protocol?: unknown; framing?: unknown };
+    if (protocol !== "frames" || framing || payload.issues.length > 0) return;
+    payload.issues.push({
+      code: "custom",
+      message: "must say where a frame ends: `framing` is required with protocol frames",
+      input: payload.value,
+    });
+  })).meta({
+    anyOf: [{ not: { properties: { protocol: { const: "frames" } } } }, isGiven("framing")],
   })
 );
 

@@ -24,8 +24,9 @@ export const missingParts: readonly Missing[] = [
   { what: "kafka listeners are", at: "listeners.kafka", uses: (plan) => protocol(plan, "kafka") },
   { what: "access rules are", at: "listeners.*.access", uses: (plan) => listenerKey(plan, "access") },
   { what: "rate limits are", at: "listeners.*.rate", uses: (plan) => listenerKey(plan, "rate") },
-  { what: "routes to an upstream are", at: "listeners.http.routes[].upstream", uses: upstreamRoutes },
-  { what: "upstreams are", at: "upstreams", uses: (plan) => names("upstreams", plan.upstreams) },
+  { what: "thrift upstreams are", at: "upstreams.*", uses: (plan) => upstreamOf(plan, "thrift") },
+  { what: "zmq upstreams are", at: "upstreams.*", uses: (plan) => upstreamOf(plan, "zmq") },
+  { what: "endpoints from governance.store are", at: "upstreams.*.discover.registry", uses: fromRegistry },
   { what: "streams are", at: "streams", uses: (plan) => names("streams", plan.streams) },
   { what: "loops are", at: "loops", uses: (plan) => names("loops", plan.loops) },
   { what: "governance is", at: "governance", uses: (plan) => plan.governance ? [["governance"]] : [] },
@@ -62,12 +63,14 @@ function listenerKey(plan: Plan, key: "access" | "rate"): Path[] {
     .map(([name]) => ["listeners", name, key]);
 }
 
-function upstreamRoutes(plan: Plan): Path[] {
-  return Object.entries(plan.listeners).flatMap(([name, listener]) =>
-    listener.protocol !== "http"
-      ? []
-      : listener.routes.flatMap((route, index) =>
-        route.upstream === null ? [] : [["listeners", name, "routes", index, "upstream"]]
-      )
-  );
+function upstreamOf(plan: Plan, wanted: string): Path[] {
+  return Object.entries(plan.upstreams)
+    .filter(([, upstream]) => upstream.protocol === wanted)
+    .map(([name]) => ["upstreams", name, "protocol"]);
+}
+
+function fromRegistry(plan: Plan): Path[] {
+  return Object.entries(plan.upstreams)
+    .filter(([, upstream]) => upstream.discover.registry !== undefined)
+    .map(([name]) => ["upstreams", name, "discover", "registry"]);
 }
