@@ -59,9 +59,9 @@ ${
 /** The whole page. Throws when a part of the table of unavailable.ts is no part of the manifest. */
 export function manifestReference(): string {
   const sections = neutral(manifestSections);
-  const notYet = new Set(missingParts.map(({ at }) => at));
+  const notYet = missingByPlace();
   const known = new Set(sections.flatMap(({ path, keys }) => [path, ...keys.map((key) => key.path)]));
-  for (const at of notYet) {
+  for (const at of notYet.keys()) {
     if (!known.has(at)) throw new Error(`Cannot document: ${at} is no part of a manifest`);
   }
   const list = missingParts.map(({ what, at }) => `- ${what.replace(/ (is|are)$/, "")} (${code(at)})`);
@@ -74,14 +74,32 @@ export function manifestReference(): string {
   ].join("\n");
 }
 
-function sectionText({ path, title, text, keys, level }: Section, notYet: ReadonlySet<string>): string {
+/** What cannot run yet, by place: the values of that key, or none where all of it cannot. */
+function missingByPlace(): Map<string, string[]> {
+  const places = new Map<string, string[]>();
+  for (const { at, value } of missingParts) {
+    places.set(at, [...places.get(at) ?? [], ...(value === undefined ? [] : [value])]);
+  }
+  return places;
+}
+
+/** What stands before the text of a key. */
+function mark(values: readonly string[] | undefined): string {
+  if (values === undefined) return "";
+  return values.length === 0 ? "*Not yet.* " : `*Not yet: ${values.map(code).join(", ")}.* `;
+}
+
+function sectionText(
+  { path, title, text, keys, level }: Section,
+  notYet: ReadonlyMap<string, readonly string[]>,
+): string {
   const whole = notYet.has(path);
   const example = manifestExamples[path];
   const rows = keys.map((key) => [
     code(key.path.slice(path === "" ? 0 : path.length + 1).replace(/^<name>\./, "")),
     key.value,
     key.fallback,
-    (!whole && notYet.has(key.path) ? "*Not yet.* " : "") + key.text,
+    (whole ? "" : mark(notYet.get(key.path))) + key.text,
   ]);
   return [
     `${"#".repeat(level)} ${title}\n`,

@@ -4,23 +4,14 @@
  * so that it reports also beside other problems.
  */
 import { isIP } from "node:net";
-import { subject } from "./diagnose.ts";
+import { type Check, isMap, listAt, mapAt, milliseconds, named, refer } from "./check_walk.ts";
+import { upstreamRules } from "./check_upstreams.ts";
 import type { Diagnostic } from "./diagnostic.ts";
 import { formatPath, type Path, type Places } from "./places.ts";
-import { suggest } from "./suggest.ts";
-import { isQuantity, parseQuantity } from "./unit.ts";
-
-interface Check {
-  manifest: Record<string, unknown>;
-  places: Places;
-  report(diagnostic: Diagnostic): void;
-}
 
 /** One entry per rule; the order has no meaning. */
 const rules: readonly ((check: Check) => void)[] = [
   poolNames,
-  upstreamNames,
-  fallbackCircles,
   sinkNames,
   registeredListeners,
   storeUsers,
@@ -28,8 +19,8 @@ const rules: readonly ((check: Check) => void)[] = [
   metaToken,
   sinkSettings,
   routeRewrites,
-  upstreamCertificates,
   waitsAndDeadlines,
+  ...upstreamRules,
 ];
 
 export function checkReferences(manifest: unknown, places: Places): Diagnostic[] {
@@ -37,38 +28,6 @@ export function checkReferences(manifest: unknown, places: Places): Diagnostic[]
   const check: Check = { manifest: mapAt(manifest), places, report: (diagnostic) => found.push(diagnostic) };
   for (const rule of rules) rule(check);
   return found;
-}
-
-function mapAt(value: unknown, ...keys: string[]): Record<string, unknown> {
-  for (const key of keys) value = isMap(value) ? value[key] : undefined;
-  return isMap(value) ? value : {};
-}
-
-function listAt(value: unknown): unknown[] {
-  return Array.isArray(value) ? value : value === undefined || value === null ? [] : [value];
-}
-
-function isMap(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function named(check: Check, section: string): [string, Record<string, unknown>][] {
-  return Object.entries(mapAt(check.manifest[section])).filter((
-    entry,
-  ): entry is [string, Record<string, unknown>] => isMap(entry[1]));
-}
-
-/** Reports `name` unless it is one of `declared`. */
-function refer(check: Check, path: Path, name: unknown, what: string, declared: readonly string[]): void {
-  if (typeof name !== "string" || name === "" || declared.includes(name)) return;
-  const near = suggest(name, declared);
-  const list = near !== undefined
-    ? ""
-    : declared.length === 0
-    ? "; there is none"
-    : `; known: ${declared.map((one) => `\`${one}\``).join(", ")}`;
-  const message = `${subject(path)} names the ${what} \`${name}\`, which is not declared${list}`;
-  check.report(check.places.about(path, message, near === undefined ? [] : [near]));
 }
 
 function poolNames(check: Check): void {
@@ -84,51 +43,6 @@ function poolNames(check: Check): void {
         "a pool cannot be called `inline`: `run: inline` is the I/O thread",
       ),
     );
-  }
-}
-
-function upstreamNames(check: Check): void {
-  const upstreams = Object.keys(mapAt(check.manifest.upstreams));
-  for (const [name, listener] of named(check, "listeners")) {
-    listAt(listener.routes).forEach((route, index) => {
-      refer(
-        check,
-        ["listeners", name, "routes", index, "upstream"],
-        mapAt(route).upstream,
-        "upstream",
-        upstreams,
-      );
-    });
-    const connect = listener.connect;
-    if (
-      listener.protocol === "zmq" && typeof connect === "string" && /^[A-Za-z][A-Za-z0-9_-]*$/.test(connect)
-    ) {
-      refer(check, ["listeners", name, "connect"], connect, "upstream", upstreams);
-    }
-  }
-  for (const [name, upstream] of named(check, "upstreams")) {
-    refer(check, ["upstreams", name, "fallback"], upstream.fallback, "upstream", upstreams);
-  }
-}
-
-function fallbackCircles(check: Check): void {
-  const upstreams = mapAt(check.manifest.upstreams);
-  const reported = new Set<string>();
-  for (const start of Object.keys(upstreams)) {
-    const way = [start];
-    for (
-      let next = mapAt(upstreams[start]).fallback;
-      typeof next === "string";
-      next = mapAt(upstreams[next]).fallback
-    ) {
-      if (next === start && !way.some((name) => reported.has(name))) {
-        const message = `\`fallback\` leads in a circle: ${[...way, start].join(" → ")}`;
-        check.report(check.places.about(["upstreams", start, "fallback"], message));
-        for (const name of way) reported.add(name);
-      }
-      if (way.includes(next)) break;
-      way.push(next);
-    }
   }
 }
 
@@ -293,21 +207,6 @@ function routeRewrites(check: Check): void {
   }
 }
 
-function upstreamCertificates(check: Check): void {
-  for (const [name, upstream] of named(check, "upstreams")) {
-    const tls = mapAt(upstream.tls);
-    const given = (["cert", "key"] as const).filter((key) => tls[key] !== undefined && tls[key] !== null);
-    if (given.length !== 1) continue;
-    const other = given[0] === "cert" ? "key" : "cert";
-    check.report(
-      check.places.aboutKey(
-        ["upstreams", name, "tls", given[0]],
-        `\`${given[0]}\` needs a \`${other}\` beside it`,
-      ),
-    );
-  }
-}
-
 function waitsAndDeadlines(check: Check): void {
   for (const [name, listener] of named(check, "listeners")) {
     const wait = milliseconds(mapAt(listener.admit).wait, "100ms");
@@ -320,10 +219,4 @@ function waitsAndDeadlines(check: Check): void {
       : "`deadline` is shorter than `admit.wait` (100ms unless given)";
     check.report(check.places.about(path, message));
   }
-}
-
-/** NaN for what is no duration: then nothing compares, and the schema has its say. */
-function milliseconds(written: unknown, otherwise: string): number {
-  const text = typeof written === "object" ? "" : String(written ?? otherwise);
-  return isQuantity("duration", text) ? parseQuantity("duration", text) : NaN;
 }

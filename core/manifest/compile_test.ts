@@ -60,6 +60,7 @@ Deno.test("compile() fills in every default of a small manifest", () => {
         },
         admit: { concurrency: 1024, queue: 512, wait: 100 },
         limits: { body: 8_388_608, headers: 16_384, url: 8192 },
+        trustedProxies: [],
         tls: null,
         access: null,
         rate: null,

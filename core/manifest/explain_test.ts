@@ -80,6 +80,12 @@ Deno.test("redactPlan() hides every secret and passwords in URLs, and nothing el
   assert.ok(!/curve-secret|hmac-secret/.test(text));
   assert.deepEqual(redactPlan(plan).listeners.api, plan.listeners.api);
   assert.deepEqual(redactPlan(plan).upstreams, plan.upstreams);
+  const { upstreams, secrets } = redactPlan(compileValid("upstreams.yaml").plan!);
+  assert.equal(upstreams.c.redis.password, "[redacted]");
+  assert.equal(upstreams.c.redis.username, "weir");
+  assert.equal(upstreams.d.discover.etcd?.password, "[redacted]");
+  assert.equal(upstreams.e.discover.zookeeper?.auth, "[redacted]");
+  assert.ok(secrets.includes("upstreams.c.redis.password"));
   const otlp = compile({
     service: "a",
     loops: { a: { handler: "./a.ts", every: "1s" } },
@@ -108,16 +114,19 @@ Deno.test("unavailable() names each use of what cannot run yet, at its place", (
   assert.deepEqual(found.map(({ line, message }) => `${line} ${message}`), [
     "39 `listeners.api.access`: access rules are not available yet",
     "43 `listeners.api.rate`: rate limits are not available yet",
-    "46 `listeners.api.routes[0].upstream`: routes to an upstream are not available yet",
     "54 `listeners.rpc`: thrift listeners are not available yet",
     "69 `listeners.metrics`: zmq listeners are not available yet",
     "80 `listeners.events`: kafka listeners are not available yet",
-    "92 `upstreams.users`: upstreams are not available yet",
-    "109 `upstreams.users-dr`: upstreams are not available yet",
     "114 `streams.decisions`: streams are not available yet",
     "120 `loops.heartbeat`: loops are not available yet",
     "134 `governance`: governance is not available yet",
     "141 `telemetry`: telemetry is not available yet",
+  ]);
+  const others = unavailable(compileValid("upstreams.yaml")).map(({ message }) => message);
+  assert.deepEqual(others.filter((message) => message.includes("upstreams.")), [
+    "`upstreams.b.protocol`: thrift upstreams are not available yet",
+    "`upstreams.f.discover.registry`: endpoints from governance.store are not available yet",
+    "`upstreams.z.protocol`: zmq upstreams are not available yet",
   ]);
   assert.deepEqual(unavailable(compileValid("hello.yaml")), []);
   assert.deepEqual(unavailable(compileValid("frames.yaml")), []);

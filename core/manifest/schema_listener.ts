@@ -12,7 +12,6 @@ import {
 } from "./schema_common.ts";
 import {
   defaulted,
-  exactlyOne,
   hasOne,
   integer,
   isGiven,
@@ -27,7 +26,7 @@ import {
 import { framing } from "./schema_framing.ts";
 import { duration, size } from "./terms_quantity.ts";
 import { existing, handler, secret } from "./terms_path.ts";
-import { endpoint, listenAddress, peerAddress } from "./terms_address.ts";
+import { endpoint, listenAddress, network, peerAddress } from "./terms_address.ts";
 
 const listen = required(
   oneOrMore(listenAddress()),
@@ -126,10 +125,7 @@ const http = z.strictObject({
     "Sizes of requests.",
   ),
   trustedProxies: defaulted(
-    z.array(shaped(
-      /^[0-9A-Fa-f.:]+(?:\/[0-9]{1,3})?$/,
-      "an address or a network such as `10.0.0.0/8`",
-    )),
+    z.array(network()),
     [],
     "Proxies before this one whose X-Forwarded-* and Forwarded fields are believed and passed on; of others they are replaced.",
   ),

@@ -280,6 +280,10 @@ export const upstream = section(() =>
         concurrency: defaulted(integer(1), 64, "Calls at once."),
         queue: defaulted(integer(0), 256, "Calls that may wait."),
         wait: defaulted(duration(), "100ms", "Longest wait."),
+      }).refine((value) => value.queue === 0 || value.wait > 0, {
+        path: ["wait"],
+        error:
+          "must be more than zero where there is a queue: nobody could wait in it (set `queue: 0` to refuse at once)",
       }),
       "Call no more than this at once.",
     ),

@@ -41,6 +41,24 @@ export function endpoint() {
   );
 }
 
+/** An IP address, or a network as `address/bits`; stays text. */
+export function network() {
+  return shaped(
+    /^(?=.*[.:])[0-9A-Fa-f.:]+(?:\/[0-9]{1,3})?$/,
+    "an address or a network such as `10.0.0.0/8`",
+  ).superRefine((value, context) => {
+    const [ip, bits] = value.split("/");
+    const family = isIP(ip);
+    const most = family === 6 ? 128 : 32;
+    const message = family === 0
+      ? `names no valid IP address: ${quote(ip)}`
+      : bits !== undefined && Number(bits) > most
+      ? `has ${bits} bits of network, but an IPv${family} address has ${most}`
+      : undefined;
+    if (message !== undefined) context.addIssue({ code: "custom", message, input: value });
+  });
+}
+
 function address(pattern: RegExp, expected: string, propose?: (written: unknown) => string[]) {
   const schema = shaped(pattern, expected, propose).transform((value, context): Address => {
     const unix = /^(?:unix:|ipc:\/\/)(.+)$/.exec(value);

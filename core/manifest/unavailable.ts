@@ -13,6 +13,8 @@ export interface Missing {
   what: string;
   /** Its place in the reference: `*` for all kinds of a section, or the kind. */
   at: string;
+  /** The one value of the key at that place that cannot run yet; the key itself can. */
+  value?: string;
   /** Where a plan uses it. */
   uses(plan: Plan): Path[];
 }
@@ -24,9 +26,13 @@ export const missingParts: readonly Missing[] = [
   { what: "kafka listeners are", at: "listeners.kafka", uses: (plan) => protocol(plan, "kafka") },
   { what: "access rules are", at: "listeners.*.access", uses: (plan) => listenerKey(plan, "access") },
   { what: "rate limits are", at: "listeners.*.rate", uses: (plan) => listenerKey(plan, "rate") },
-  { what: "thrift upstreams are", at: "upstreams.*", uses: (plan) => upstreamOf(plan, "thrift") },
-  { what: "zmq upstreams are", at: "upstreams.*", uses: (plan) => upstreamOf(plan, "zmq") },
-  { what: "endpoints from governance.store are", at: "upstreams.*.discover.registry", uses: fromRegistry },
+  upstreamProtocol("thrift"),
+  upstreamProtocol("zmq"),
+  {
+    what: "endpoints from governance.store are",
+    at: "upstreams.<name>.discover.registry",
+    uses: fromRegistry,
+  },
   { what: "streams are", at: "streams", uses: (plan) => names("streams", plan.streams) },
   { what: "loops are", at: "loops", uses: (plan) => names("loops", plan.loops) },
   { what: "governance is", at: "governance", uses: (plan) => plan.governance ? [["governance"]] : [] },
@@ -63,10 +69,12 @@ function listenerKey(plan: Plan, key: "access" | "rate"): Path[] {
     .map(([name]) => ["listeners", name, key]);
 }
 
-function upstreamOf(plan: Plan, wanted: string): Path[] {
-  return Object.entries(plan.upstreams)
-    .filter(([, upstream]) => upstream.protocol === wanted)
-    .map(([name]) => ["upstreams", name, "protocol"]);
+function upstreamProtocol(wanted: "thrift" | "zmq"): Missing {
+  const uses = (plan: Plan): Path[] =>
+    Object.entries(plan.upstreams)
+      .filter(([, upstream]) => upstream.protocol === wanted)
+      .map(([name]) => ["upstreams", name, "protocol"]);
+  return { what: `${wanted} upstreams are`, at: "upstreams.<name>.protocol", value: wanted, uses };
 }
 
 function fromRegistry(plan: Plan): Path[] {
