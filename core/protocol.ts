@@ -8,6 +8,7 @@ import type { Reason } from "./reasons.ts";
 import type { Log, RequestInfo } from "./context.ts";
 import type { Scope } from "./scope.ts";
 import type { Service } from "./service.ts";
+import type { Caller } from "./upstream/contract.ts";
 
 /** Where a connection is in its life; decides which limit applies. */
 export const Phase = {
@@ -128,6 +129,12 @@ export interface ListenerHost<Plan, Message, Answer> {
   bytesOf?: (answer: Answer) => number;
   /** Loads `{ module, export }` of the plan once per worker, running its `start(ctx)`; `stop(ctx)` runs at the end. */
   load(handler: { module: string; export: string }): Promise<unknown>;
+  /**
+   * The stack of the declared upstream `name`, for protocols that pass messages on without code; the contexts of this
+   * listener's requests are its owners. TypeError where there is none.
+   */
+  // deno-lint-ignore no-explicit-any
+  upstream(name: string): Caller<any, any>;
   /** A service that runs on the pool `name` through the protocol's adapter module (see core/pool). */
   onPool(
     pool: string,

@@ -34,7 +34,13 @@ export class UpstreamCall implements Picking {
   previous: UpstreamCall | undefined;
   next: UpstreamCall | undefined;
 
-  constructor(request: unknown, owner: CallOwner, options: CallOptions, startedAt: number, deadlineAt: number) {
+  constructor(
+    request: unknown,
+    owner: CallOwner,
+    options: CallOptions,
+    startedAt: number,
+    deadlineAt: number,
+  ) {
     this.request = request;
     this.owner = owner;
     this.options = options;

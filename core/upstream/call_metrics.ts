@@ -25,7 +25,11 @@ export class CallMetrics {
     });
     this.#inflight = stats.gauge("weir_upstream_in_flight", labels, "Calls that wait for their reply");
     const connections = (state: string) =>
-      stats.gauge("weir_upstream_connections", { upstream, state }, "Connections, and calls that wait for one");
+      stats.gauge(
+        "weir_upstream_connections",
+        { upstream, state },
+        "Connections, and calls that wait for one",
+      );
     this.#connections = {
       idle: connections("idle"),
       busy: connections("busy"),

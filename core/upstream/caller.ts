@@ -72,7 +72,6 @@ export class UpstreamCaller implements Caller<unknown, unknown>, TryOwner {
   #head: UpstreamCall | undefined;
   #tail: UpstreamCall | undefined;
   #size = 0;
-  readonly #calls = new Map<Try, UpstreamCall>();
   readonly #outcome: Outcome = { ok: true, failure: undefined, status: 0, latencyMs: 0, now: 0 };
 
   constructor(parts: CallerParts) {
@@ -105,7 +104,9 @@ export class UpstreamCaller implements Caller<unknown, unknown>, TryOwner {
   #begin(call: UpstreamCall, now: number): void {
     this.#join(call);
     const { signal } = call.options;
-    if (owner(call).abandoned || signal?.aborted) return this.#end(call, this.#error("cancelled", "the caller is gone"));
+    if (call.owner.abandoned || signal?.aborted) {
+      return this.#end(call, this.#error("cancelled", "the caller is gone"));
+    }
     if (call.deadlineAt <= now) return this.#end(call, this.#error("deadline", "its deadline has passed"));
     const { throttle, retry, hedge } = this.#parts;
     retry.deposit(now);
@@ -133,7 +134,9 @@ export class UpstreamCaller implements Caller<unknown, unknown>, TryOwner {
   #attempt(call: UpstreamCall, now: number, second: boolean): void {
     call.retryAt = 0;
     const { health, breakers } = this.#parts;
-    if (!health.admits(now)) return this.#refused(call, second, this.#error("unavailable", "it recovers from an outage"));
+    if (!health.admits(now)) {
+      return this.#refused(call, second, this.#error("unavailable", "it recovers from an outage"));
+    }
     let pass: PassValue = Pass.yes;
     let breaker = undefined;
     if (breakers && breakers.per !== "endpoint") {
@@ -172,13 +175,23 @@ export class UpstreamCaller implements Caller<unknown, unknown>, TryOwner {
     const { pool, selector } = this.#parts;
     const timeoutAt = Math.min(now + this.plan.timeouts.attempt, call.deadlineAt);
     const alone = call.options.idempotent !== true;
-    const one = new Try(this, call.request, pool(endpoint), now, timeoutAt, alone, second, breaker, pass);
+    const one = new Try(
+      this,
+      call,
+      call.request,
+      pool(endpoint),
+      now,
+      timeoutAt,
+      alone,
+      second,
+      breaker,
+      pass,
+    );
     if (second) call.second = one;
     else {
       call.current = one;
       call.attempts++;
     }
-    this.#calls.set(one, call);
     endpoint.inflight++;
     endpoint.attempts++;
     selector.started(endpoint, now);
@@ -194,7 +207,7 @@ export class UpstreamCaller implements Caller<unknown, unknown>, TryOwner {
   succeeded(one: Try, reply: unknown): void {
     const now = this.clock.now();
     const { protocol, hedge } = this.#parts;
-    const call = this.#calls.get(one)!;
+    const call = one.call!;
     const verdict = protocol.judge(reply);
     if (hedge && !one.hedge && call.attempts === 1) hedge.observe(now - one.startedAt);
     this.#learn(one, verdict.ok ? undefined : "status", verdict.status, now);
@@ -210,14 +223,13 @@ export class UpstreamCaller implements Caller<unknown, unknown>, TryOwner {
 
   failed(one: Try, error: UpstreamError): void {
     const now = this.clock.now();
-    const call = this.#calls.get(one)!;
+    const call = one.call!;
     this.#learn(one, error.failure, 0, now);
     this.#after(call, one, error, now);
   }
 
   released(one: Try): void {
     one.endpoint.inflight--;
-    this.#calls.delete(one);
   }
 
   /** What follows from an attempt that failed. */
@@ -242,7 +254,7 @@ export class UpstreamCaller implements Caller<unknown, unknown>, TryOwner {
     now: number,
   ): boolean {
     const elsewhere = one === call.second ? call.current : call.second;
-    if (call.ended || elsewhere || owner(call).abandoned) return false;
+    if (call.ended || elsewhere || call.owner.abandoned) return false;
     const safe = !one.sent || call.options.idempotent === true;
     const waitMs = this.#parts.retry.next(failure, status, call.attempts, safe, retryAfterMs, now);
     if (waitMs < 0 || now + waitMs >= call.deadlineAt) return false;
@@ -291,7 +303,7 @@ export class UpstreamCaller implements Caller<unknown, unknown>, TryOwner {
     }
     if (call.errors && call.errors.length > 0) error.attempts = call.errors.filter((one) => one !== error);
     this.#parts.metrics.call(error.reason, now - call.startedAt);
-    const fallback = nothingUsable.has(error.failure) && !error.sent && !owner(call).abandoned &&
+    const fallback = nothingUsable.has(error.failure) && !error.sent && !call.owner.abandoned &&
       now < call.deadlineAt && this.#parts.fallback();
     if (!fallback) return call.reject(error);
     fallback.call(call.request, call.owner, call.options).then(call.resolve, call.reject);
@@ -316,15 +328,24 @@ export class UpstreamCaller implements Caller<unknown, unknown>, TryOwner {
   }
 
   #look(call: UpstreamCall, now: number): void {
-    if (owner(call).abandoned || call.options.signal?.aborted) {
+    if (call.owner.abandoned || call.options.signal?.aborted) {
       return this.#end(call, this.#error("cancelled", "the caller is gone"));
     }
-    if (call.current && !call.current.settled && call.current.timeoutAt <= now) this.#timeOut(call, call.current, now);
-    if (call.second && !call.second.settled && call.second.timeoutAt <= now) this.#timeOut(call, call.second, now);
+    if (call.current && !call.current.settled && call.current.timeoutAt <= now) {
+      this.#timeOut(call, call.current, now);
+    }
+    if (call.second && !call.second.settled && call.second.timeoutAt <= now) {
+      this.#timeOut(call, call.second, now);
+    }
     if (call.ended) return;
     if (call.deadlineAt <= now) {
       const mine = call.deadlineAt < call.owner.deadlineAt;
-      return this.#end(call, mine ? this.#error("timeout", "no reply in time") : this.#error("deadline", "its deadline has passed"));
+      return this.#end(
+        call,
+        mine
+          ? this.#error("timeout", "no reply in time")
+          : this.#error("deadline", "its deadline has passed"),
+      );
     }
     if (call.retryAt > 0 && call.retryAt <= now) return this.#attempt(call, now, false);
     if (call.hedgeAt <= now && call.current && !call.second) {
@@ -336,14 +357,19 @@ export class UpstreamCaller implements Caller<unknown, unknown>, TryOwner {
   #timeOut(call: UpstreamCall, one: Try, now: number): void {
     const { endpoint, sent } = one;
     // The caller's own deadline may have left the endpoint less time than it was promised.
-    const short = one.timeoutAt - one.startedAt < this.plan.timeouts.attempt && call.deadlineAt >= call.owner.deadlineAt;
+    const short = one.timeoutAt - one.startedAt < this.plan.timeouts.attempt &&
+      call.deadlineAt >= call.owner.deadlineAt;
     const failure = short ? "deadline" : "timeout";
     const error = new UpstreamError(
       failure,
-      `No reply from ${endpoint.spec.address} of upstreams.${this.name} within ${Math.round(now - one.startedAt)} ms`,
+      `No reply from ${endpoint.spec.address} of upstreams.${this.name} within ${
+        Math.round(now - one.startedAt)
+      } ms`,
       { upstream: this.name, endpoint: endpoint.spec.address, sent },
     );
-    if (this.#parts.hedge && !one.hedge && call.attempts === 1) this.#parts.hedge.observe(now - one.startedAt);
+    if (this.#parts.hedge && !one.hedge && call.attempts === 1) {
+      this.#parts.hedge.observe(now - one.startedAt);
+    }
     this.#learn(one, failure, 0, now);
     one.abandon();
     this.#after(call, one, error, now);
@@ -376,8 +402,4 @@ export class UpstreamCaller implements Caller<unknown, unknown>, TryOwner {
     call.previous = call.next = undefined;
     this.#size--;
   }
-}
-
-function owner(call: UpstreamCall): CallOwner {
-  return call.owner;
 }

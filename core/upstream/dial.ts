@@ -27,7 +27,12 @@ export interface TlsMaterial {
 export function tlsMaterial({ tls }: Pick<UpstreamPlan, "tls">): TlsMaterial | undefined {
   if (!tls) return undefined;
   const text = (path: string | null) => path === null ? undefined : Deno.readTextFileSync(path);
-  return { ca: text(tls.ca), cert: text(tls.cert), key: text(tls.key), serverName: tls.serverName ?? undefined };
+  return {
+    ca: text(tls.ca),
+    cert: text(tls.cert),
+    key: text(tls.key),
+    serverName: tls.serverName ?? undefined,
+  };
 }
 
 /** Where an address leads. */
@@ -157,7 +162,9 @@ function causeOf(error: unknown, phase: "connect" | "tls"): [FailureKind, string
   const text = error instanceof Error ? error.message : String(error);
   const code = (error as { code?: string } | null)?.code ?? "";
   if (error instanceof RangeError) return ["resolve", text];
-  if (error instanceof Deno.errors.ConnectionRefused || code === "ECONNREFUSED") return ["refused", "refused"];
+  if (error instanceof Deno.errors.ConnectionRefused || code === "ECONNREFUSED") {
+    return ["refused", "refused"];
+  }
   if (/failed to lookup|no such host|ENOTFOUND|EAI_/i.test(text + code)) return ["resolve", text];
   if (error instanceof Deno.errors.NotFound) return ["refused", "no such socket"];
   if (phase === "tls" || /certificate|TLS|ssl|alert/i.test(text + code)) return ["tls", text];

@@ -99,6 +99,11 @@ export class SessionPool {
     return this.#dialling;
   }
 
+  /** The last dial failed. */
+  get failing(): boolean {
+    return this.#failures > 0;
+  }
+
   /** Monotonic ms since when the oldest unanswered request waits; 0 where none does. */
   get waitingSince(): number {
     let oldest = 0;
@@ -118,7 +123,9 @@ export class SessionPool {
     if (this.#closed) return this.#error("unavailable", "the endpoint is gone");
     const { connections, waiters, wait } = this.#parts.plan.pool;
     const mayDial = this.#held.size + this.#dialling < connections;
-    if (!mayDial && this.#waiters >= waiters) return this.#error("full", `${waiters} calls wait for a connection`);
+    if (!mayDial && this.#waiters >= waiters) {
+      return this.#error("full", `${waiters} calls wait for a connection`);
+    }
     waiter.waitUntil = now + (mayDial ? Math.max(wait, this.#parts.plan.timeouts.connect) : wait);
     this.#join(waiter);
     if (mayDial && this.#dialling < this.#waiters) this.#dial();
@@ -130,8 +137,8 @@ export class SessionPool {
     if (waiter.waiting) this.#leave(waiter);
   }
 
-  /** Ends waits that took too long, closes what is idle or old, asks idle ones whether they live, keeps `warm` open. */
-  tick(now: number, warm: number): void {
+  /** Ends waits that took too long. */
+  expire(now: number): void {
     for (let waiter = this.#first; waiter;) {
       const next = waiter.nextWaiter;
       if (waiter.waitUntil <= now) {
@@ -140,6 +147,10 @@ export class SessionPool {
       }
       waiter = next;
     }
+  }
+
+  /** Closes what is idle or old, asks idle ones whether they live, keeps `warm` open. */
+  tick(now: number, warm: number): void {
     const { idle, heartbeat } = this.#parts.plan.pool;
     let open = 0;
     for (const held of this.#held) {
@@ -157,7 +168,9 @@ export class SessionPool {
       if (now - held.idleSince >= idle && open > warm) {
         session.close();
         open--;
-      } else if (heartbeat > 0 && session.ping && now - Math.max(held.idleSince, held.pingedAt) >= heartbeat) {
+      } else if (
+        heartbeat > 0 && session.ping && now - Math.max(held.idleSince, held.pingedAt) >= heartbeat
+      ) {
         held.pingedAt = now;
         session.ping(this.#parts.plan.timeouts.attempt);
       }
@@ -279,7 +292,9 @@ export class SessionPool {
     held.endAt = age > 0 ? now + jitter(clock, age, 0.1) : Infinity;
     held.idleSince = now;
     if (this.#closed) return session.close();
-    if (!session.open) return this.#dialFailed(this.#error("reset", "the peer closed the connection at once"));
+    if (!session.open) {
+      return this.#dialFailed(this.#error("reset", "the peer closed the connection at once"));
+    }
     this.#held.add(held);
     this.#changed(held);
   }
@@ -289,7 +304,9 @@ export class SessionPool {
     const now = this.#parts.clock.now();
     this.#nextWarmAt = now + Math.min(longestPauseMs, pauseMs * 2 ** Math.min(this.#failures++, 10));
     const { log, upstream, endpoint } = this.#parts;
-    if (this.#failures === 1) log.warn("cannot connect", { upstream, endpoint: endpoint.spec.address, error });
+    if (this.#failures === 1) {
+      log.warn("cannot connect", { upstream, endpoint: endpoint.spec.address, error });
+    }
     if (this.#held.size > 0 && this.#anyOpen()) return;
     for (let waiter = this.#first; waiter; waiter = this.#first) {
       this.#leave(waiter);

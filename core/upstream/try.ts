@@ -4,6 +4,7 @@
  */
 import type { Endpoint } from "../endpoint.ts";
 import { UpstreamError } from "../upstream_error.ts";
+import type { UpstreamCall } from "./call.ts";
 import type { Attempt, Breaker, PassValue, Session } from "./contract.ts";
 import type { SessionPool, Waiter } from "./session_pool.ts";
 
@@ -18,6 +19,8 @@ export interface TryOwner {
 /** See the module's header. */
 export class Try implements Attempt<unknown, unknown>, Waiter {
   readonly owner: TryOwner;
+  /** The call it belongs to; probes belong to none. */
+  readonly call: UpstreamCall | undefined;
   readonly request: unknown;
   readonly endpoint: Endpoint;
   readonly pool: SessionPool;
@@ -40,6 +43,7 @@ export class Try implements Attempt<unknown, unknown>, Waiter {
 
   constructor(
     owner: TryOwner,
+    call: UpstreamCall | undefined,
     request: unknown,
     pool: SessionPool,
     startedAt: number,
@@ -50,6 +54,7 @@ export class Try implements Attempt<unknown, unknown>, Waiter {
     pass: PassValue,
   ) {
     this.owner = owner;
+    this.call = call;
     this.request = request;
     this.pool = pool;
     this.endpoint = pool.endpoint;

@@ -2,10 +2,11 @@
  * One request in this worker: what filters see of it (Call), what its handler gets (Context), and its place in the
  * list of those that wait for an answer. Everything a handler may or may not use is made on first use.
  */
-import type { Context, Log, PoolHandle, RequestInfo, UserStats } from "../context.ts";
+import type { Context, Log, PoolHandle, RequestInfo, Upstream, UserStats } from "../context.ts";
 import { ServiceError } from "../errors.ts";
 import type { Reason } from "../reasons.ts";
 import type { Call } from "../server_filter.ts";
+import type { HandleContext } from "../upstream/contract.ts";
 import type { GuardedConnection } from "./guarded_connection.ts";
 
 /** What all calls of one listener share. */
@@ -17,12 +18,13 @@ export interface CallHost {
   readonly epochOffset: number;
   readonly inflight: { mark(row: number, text: string): void };
   pool(name: string, call: RequestCall): PoolHandle;
+  upstreamHandle(name: string, call: RequestCall): Upstream;
   identify(message: unknown): Partial<RequestInfo>;
   nextRequestId(): string;
 }
 
 /** See the module's header. */
-export class RequestCall implements Call, Context {
+export class RequestCall implements Call, Context, HandleContext {
   readonly #host: CallHost;
   readonly connection: GuardedConnection;
   readonly message: unknown;
@@ -41,6 +43,8 @@ export class RequestCall implements Call, Context {
   answer: ((value: unknown) => void) | undefined;
   previous: RequestCall | undefined;
   next: RequestCall | undefined;
+  #expired = false;
+  #calls = 0;
   #controller: AbortController | undefined;
   #onLeft: (() => void) | undefined;
   #request: RequestInfo | undefined;
@@ -91,9 +95,24 @@ export class RequestCall implements Call, Context {
 
   /** Ends it for those who listen to its signal; called once when it ends early (`reason`) or for good (none). */
   release(reason?: Reason): void {
+    if (reason) this.#expired = true;
     if (!this.#controller) return;
     if (reason) this.#controller.abort(new ServiceError(reason, `The request was ended: ${reason}`));
     this.connection.watchers?.delete(this.#onLeft!);
+  }
+
+  /** True once nobody waits for its answer: the client is gone, or got another one at the deadline. */
+  get abandoned(): boolean {
+    return this.#expired || this.connection.gone;
+  }
+
+  get requestId(): string {
+    return this.request.id;
+  }
+
+  /** Numbers the calls that this request makes: `1.1`, `1.2`, … below `1`. */
+  nextRpcId(): string {
+    return `${this.request.rpcId}.${++this.#calls}`;
   }
 
   get deadline(): number {
@@ -133,6 +152,10 @@ export class RequestCall implements Call, Context {
 
   pool(name: string): PoolHandle {
     return this.#host.pool(name, this);
+  }
+
+  upstream(name: string): Upstream {
+    return this.#host.upstreamHandle(name, this);
   }
 
   mark(text: string): void {

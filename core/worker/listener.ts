@@ -5,7 +5,7 @@
  * filters. The path of a handler that answers at once allocates one object, the call.
  */
 import type { Clock } from "../clock.ts";
-import type { Log, PoolHandle, RequestInfo, UserStats } from "../context.ts";
+import type { Log, PoolHandle, RequestInfo, Upstream, UserStats } from "../context.ts";
 import { Refusal, ServiceError } from "../errors.ts";
 import type { AccessLog } from "../log/mod.ts";
 import type { Connection, ListenerHost } from "../protocol.ts";
@@ -36,6 +36,8 @@ export interface ListenerParts {
   guard: Guard;
   filters: readonly ServerFilter[];
   pool(name: string, call: RequestCall): PoolHandle;
+  upstreamHandle(name: string, call: RequestCall): Upstream;
+  upstream: ListenerHost<unknown, unknown, unknown>["upstream"];
   load(handler: { module: string; export: string }): Promise<unknown>;
   onPool: ListenerHost<unknown, unknown, unknown>["onPool"];
   nextRequestId(): string;
@@ -61,6 +63,8 @@ export class Listener implements ListenerHost<any, any, any>, CallHost {
   readonly load: ListenerParts["load"];
   readonly onPool: ListenerParts["onPool"];
   readonly pool: ListenerParts["pool"];
+  readonly upstreamHandle: ListenerParts["upstreamHandle"];
+  readonly upstream: ListenerParts["upstream"];
   readonly nextRequestId: () => string;
   epochOffset: number;
   identifyWith: ((message: unknown) => Partial<RequestInfo>) | undefined;
@@ -104,6 +108,8 @@ export class Listener implements ListenerHost<any, any, any>, CallHost {
     this.load = parts.load;
     this.onPool = parts.onPool;
     this.pool = parts.pool;
+    this.upstreamHandle = parts.upstreamHandle;
+    this.upstream = parts.upstream;
     this.nextRequestId = parts.nextRequestId;
     this.#clock = parts.clock;
     this.#access = parts.access;

@@ -15,6 +15,9 @@ import { Scope } from "../scope.ts";
 import { isHandedOver } from "../supervisor/handed_over.ts";
 import type { ServerFilterKind } from "../server_filter.ts";
 import type { SlotWriter, StatsMemory } from "../stats/mod.ts";
+import type { UpstreamParts } from "../upstream/contract.ts";
+import type { EndpointFeed } from "../endpoint.ts";
+import type { Upstreams } from "../upstream/upstreams.ts";
 import type { RequestCall } from "./call.ts";
 import { type Accepted, Guard } from "./guard.ts";
 import { GuardedConnection } from "./guarded_connection.ts";
@@ -24,6 +27,7 @@ import { listenNative } from "./listen_native.ts";
 import { Listener } from "./listener.ts";
 import type { Listening, ListenOptions } from "./listening.ts";
 import { refuser } from "./refuser.ts";
+import { planFeed } from "../upstream/plan_feed.ts";
 import { userStats } from "./user_stats.ts";
 
 /** What a worker is made from. */
@@ -41,6 +45,10 @@ export interface WorkerInit {
   // deno-lint-ignore no-explicit-any
   protocols: readonly Protocol<any, any, any>[];
   filters: readonly ServerFilterKind[];
+  /** What upstreams are built with; needed where the plan declares any. */
+  upstreams?: UpstreamParts;
+  /** Where endpoints come from; those written in the manifest unless given. */
+  endpoints?: EndpointFeed;
   clock?: Clock;
   /** No supervisor accepts for it: it binds every address itself. */
   alone?: boolean;
@@ -68,6 +76,8 @@ export interface DrainOptions {
 
 /** A worker that serves. */
 export interface Worker {
+  /** Its upstreams; undefined where none is declared. */
+  readonly upstreams: Upstreams | undefined;
   /** Where each listener listens, in the order of the plan; "" where the supervisor accepts. */
   readonly addresses: Record<string, string[]>;
   readonly stats: SlotWriter;
@@ -88,6 +98,9 @@ const idleGraceMs = 250;
 const releaseMs = 1000;
 /** Longest handshake that a steered listener still waits for. */
 const steerSettleMs = 50;
+
+/** Longest time that a worker waits for the connections to its upstreams before it serves. */
+const upstreamsReadyMs = 5000;
 
 interface Served {
   name: string;
@@ -128,7 +141,16 @@ async function build(init: WorkerInit, scope: Scope): Promise<Worker> {
   const stopping = new AbortController();
   scope.defer(() => stopping.abort());
   const pools = await startPools(init, stats, user, scope, clock, config);
+  const upstreams = await makeUpstreams(init, stats, scope, clock);
   const nextRequestId = requestIds(init.id, clock);
+  const own = {
+    deadlineAt: Infinity,
+    get abandoned() {
+      return stopping.signal.aborted;
+    },
+    requestId: "",
+    nextRpcId: () => "1",
+  };
   const startContext: Context = {
     signal: stopping.signal,
     deadline: Infinity,
@@ -137,6 +159,7 @@ async function build(init: WorkerInit, scope: Scope): Promise<Worker> {
     stats: user,
     config,
     pool: (name) => poolHandle(poolOf(pools, name)),
+    upstream: (name) => declared(upstreams, name).handle(name, own),
     mark: (text) => stats.mark(text),
   };
   const handlers = new HandlerModules(startContext, scope);
@@ -148,8 +171,9 @@ async function build(init: WorkerInit, scope: Scope): Promise<Worker> {
     served.push(await makeListener(name, listenerPlan as Served["plan"]));
   }
   await Promise.all([...[...pools.values()].map((pool) => pool.ready), ...loading]);
+  await upstreams?.ready(upstreamsReadyMs);
   for (const one of served) await bind(one, init.alone ?? false, log, scope);
-  beat(served, stats, scope, clock);
+  beat(served, upstreams, stats, scope, clock);
   stats.state("ready");
 
   async function makeListener(name: string, listenerPlan: Served["plan"]): Promise<Served> {
@@ -178,6 +202,8 @@ async function build(init: WorkerInit, scope: Scope): Promise<Worker> {
       nextRequestId,
       load: (handler) => handlers.load(handler),
       pool: (poolName, call) => poolHandle(poolOf(pools, poolName), call),
+      upstreamHandle: (upstream, call) => declared(upstreams, upstream).handle(upstream, call),
+      upstream: (upstream) => declared(upstreams, upstream).caller(upstream),
       onPool: (poolName, adapter, handler) => {
         const service = poolOf(pools, poolName).bind(adapter, handler);
         loading.push(service.ready);
@@ -210,6 +236,7 @@ async function build(init: WorkerInit, scope: Scope): Promise<Worker> {
 
   return {
     stats,
+    upstreams,
     addresses: Object.fromEntries(served.map((one) => [one.name, one.addresses])),
     adopt(name, socket) {
       const adopter = served.find((it) => it.name === name)?.adopter;
@@ -249,6 +276,35 @@ async function startPools(
     pools.set(name, createPool(name, plan, { ...shared, pools: (other) => pools.get(other) }));
   }
   return pools;
+}
+
+/** Loaded only where there are upstreams. */
+async function makeUpstreams(
+  init: WorkerInit,
+  stats: SlotWriter,
+  scope: Scope,
+  clock: Clock,
+): Promise<Upstreams | undefined> {
+  const { plan, logging, memory } = init;
+  if (Object.keys(plan.upstreams).length === 0) return undefined;
+  if (!init.upstreams) {
+    throw new TypeError("Cannot build upstreams: the worker was given nothing to build them with");
+  }
+  const { Upstreams } = await import("../upstream/upstreams.ts");
+  return new Upstreams({
+    plan,
+    parts: init.upstreams,
+    feed: init.endpoints ?? planFeed(plan),
+    stats,
+    shared: memory.shared,
+    clock,
+    logger: (name) => logging.logger(name),
+  }, scope.child("upstreams"));
+}
+
+function declared(upstreams: Upstreams | undefined, name: string): Upstreams {
+  if (!upstreams) throw new TypeError(`There is no upstream "${name}"; the manifest declares none`);
+  return upstreams;
 }
 
 function poolOf(pools: Map<string, Pool>, name: string): Pool {
@@ -352,9 +408,16 @@ function readTls(plan: Served["plan"]): ListenOptions["tls"] {
 }
 
 /** Sweeps, ticks and the heartbeat: the worker's only timers. */
-function beat(served: Served[], stats: SlotWriter, scope: Scope, clock: Clock): void {
+function beat(
+  served: Served[],
+  upstreams: Upstreams | undefined,
+  stats: SlotWriter,
+  scope: Scope,
+  clock: Clock,
+): void {
   const periodMs = Math.min(
     50,
+    upstreams?.periodMs ?? 50,
     ...served.map((one) => one.guard.periodMs),
     ...served.map((one) => one.plan.deadline > 0 ? Math.max(5, one.plan.deadline / 20) : 50),
   );
@@ -379,6 +442,7 @@ function beat(served: Served[], stats: SlotWriter, scope: Scope, clock: Clock): 
       one.listener.tick();
       one.guard.sweep();
     }
+    upstreams?.tick(now);
     if (now - slowAt < 1000) return;
     slowAt = now;
     const memory = Deno.memoryUsage();

@@ -99,7 +99,8 @@ export function standStill(
   };
   const accept = { ...acceptDefaults, ...options.accept };
   const guard = new Guard("api", accept, { stats, clock, log });
-  const lines: Array<{ text: string; status: number; reason: string; queueMs: number; handlerMs: number }> = [];
+  const lines: Array<{ text: string; status: number; reason: string; queueMs: number; handlerMs: number }> =
+    [];
   const access: AccessLines = {
     enabled: true,
     write: (_start, text, status, reason, _address, _id, queueMs, handlerMs) =>
@@ -123,6 +124,8 @@ export function standStill(
     pool: unused,
     load: unused,
     onPool: unused,
+    upstream: unused,
+    upstreamHandle: unused,
     nextRequestId: () => "id-1",
   });
   let closed = 0;

@@ -1,0 +1,342 @@
+/**
+ * The upstreams of one worker: the one place where their plans become callers, pools and policies. Endpoints come from a
+ * feed, handlers get handles, the worker's tick drives all that is a matter of time.
+ */
+import type { Clock } from "../clock.ts";
+import type { Log, Upstream } from "../context.ts";
+import {
+  Endpoint,
+  type EndpointChange,
+  type EndpointFeed,
+  endpointKey,
+  type EndpointSourceState,
+} from "../endpoint.ts";
+import type { Plan, UpstreamPlan } from "../manifest/plan.ts";
+import type { Scope } from "../scope.ts";
+import type { FilterStats } from "../server_filter.ts";
+import type { SharedNumbers } from "../stats/mod.ts";
+import { UpstreamError } from "../upstream_error.ts";
+import { CallMetrics } from "./call_metrics.ts";
+import { UpstreamCaller } from "./caller.ts";
+import type {
+  Breakers,
+  HandleContext,
+  Health,
+  PolicyHost,
+  Retry,
+  Selector,
+  Session,
+  SessionHost,
+  Throttle,
+  UpstreamParts,
+  UpstreamProtocol,
+} from "./contract.ts";
+import { dial, type TlsMaterial, tlsMaterial } from "./dial.ts";
+import { Prober } from "./prober.ts";
+import { SessionPool } from "./session_pool.ts";
+
+/** What upstreams are built from. */
+export interface UpstreamsInit {
+  plan: Pick<Plan, "upstreams">;
+  parts: UpstreamParts;
+  feed: EndpointFeed;
+  stats: FilterStats;
+  shared: SharedNumbers;
+  clock: Clock;
+  logger(name: string): Log;
+}
+
+/** At most this many connections are kept open ahead per upstream and worker, however many endpoints there are. */
+const mostWarm = 64;
+/** How often gauges are written and pools looked at. */
+const slowMs = 100;
+
+/** One upstream with all its parts, as the pages and commands see it. */
+export class BuiltUpstream {
+  readonly name: string;
+  readonly plan: UpstreamPlan;
+  readonly caller: UpstreamCaller;
+  readonly selector: Selector;
+  readonly health: Health;
+  readonly breakers: Breakers | undefined;
+  readonly retry: Retry;
+  readonly throttle: Throttle | undefined;
+  readonly pools = new Map<Endpoint, SessionPool>();
+  /** By identity; in the order in which they came. */
+  readonly endpoints = new Map<string, Endpoint>();
+  source: EndpointSourceState = { source: "", updatedAt: 0, error: "", cached: false };
+  // deno-lint-ignore no-explicit-any
+  readonly protocol: UpstreamProtocol<any, any, any>;
+  readonly #init: UpstreamsInit;
+  readonly #log: Log;
+  readonly #tls: TlsMaterial | undefined;
+  readonly #metrics: CallMetrics;
+  readonly #prober: Prober;
+  readonly #capacity: number;
+  #nextId = 0;
+  #slowAt = -Infinity;
+  #draining = new Set<SessionPool>();
+
+  constructor(name: string, plan: UpstreamPlan, init: UpstreamsInit, siblings: Upstreams, scope: Scope) {
+    const { parts, stats, shared, clock } = init;
+    const protocol = parts.protocols.find((one) => one.name === plan.protocol);
+    if (!protocol) throw new TypeError(`Cannot call upstreams.${name}: no protocol ${plan.protocol}`);
+    this.name = name;
+    this.plan = plan;
+    this.protocol = protocol;
+    this.#init = init;
+    const log = this.#log = init.logger(`upstreams.${name}`);
+    this.#tls = tlsMaterial(plan);
+    this.#capacity = protocol.pipeline?.(plan) ?? plan.pool.pipeline;
+    const host: PolicyHost = { name, plan, clock, stats, log, shared };
+    this.selector = parts.selector(host, scope);
+    this.health = parts.health(host, this.selector, scope);
+    this.breakers = parts.breakers(host);
+    this.retry = parts.retry(host);
+    this.throttle = parts.throttle(host);
+    this.#metrics = new CallMetrics(stats, name);
+    this.caller = new UpstreamCaller({
+      name,
+      plan,
+      clock,
+      log,
+      protocol,
+      selector: this.selector,
+      health: this.health,
+      retry: this.retry,
+      hedge: parts.hedge(host),
+      breakers: this.breakers,
+      throttle: this.throttle,
+      metrics: this.#metrics,
+      pool: (endpoint) => this.#poolOf(endpoint),
+      fallback: () => plan.fallback === null ? undefined : siblings.caller(plan.fallback),
+    });
+    this.#prober = new Prober(protocol, plan, this.health);
+    scope.defer(init.feed.watch(name, (change, state) => this.#update(change, state)));
+    scope.defer(() => {
+      this.caller.close();
+      for (const pool of [...this.pools.values(), ...this.#draining]) pool.close(true);
+    });
+  }
+
+  /** True when an endpoint has an open connection. */
+  get connected(): boolean {
+    for (const pool of this.pools.values()) if (pool.size > 0) return true;
+    return false;
+  }
+
+  /** True when every connection that is kept ahead is there, or could not be had. */
+  get warm(): boolean {
+    const wanted = Math.min(mostWarm, this.pools.size) * Math.min(1, this.plan.pool.warm);
+    let settled = 0;
+    for (const pool of this.pools.values()) if (pool.size > 0 || pool.failing) settled++;
+    return settled >= wanted;
+  }
+
+  tick(now: number): void {
+    this.caller.tick(now);
+    this.selector.tick(now);
+    this.health.tick(now);
+    this.throttle?.tick(now);
+    const { probes } = this.health;
+    for (let endpoint = probes.pop(); endpoint; endpoint = probes.pop()) {
+      if (!endpoint.removed) this.#prober.probe(endpoint, this.#poolOf(endpoint), now);
+    }
+    this.#prober.tick(now);
+    for (const pool of this.pools.values()) if (pool.waiters > 0) pool.expire(now);
+    if (now - this.#slowAt >= slowMs) this.#slowTick(now);
+  }
+
+  #slowTick(now: number): void {
+    this.#slowAt = now;
+    const { warm } = this.plan.pool;
+    let left = mostWarm;
+    let idle = 0, size = 0, dialling = 0, waiters = 0;
+    for (const pool of this.pools.values()) {
+      pool.tick(now, Math.min(warm, left));
+      left = Math.max(0, left - warm);
+      idle += pool.idle;
+      size += pool.size;
+      dialling += pool.dialling;
+      waiters += pool.waiters;
+    }
+    for (const pool of this.#draining) {
+      pool.tick(now, 0);
+      if (pool.size === 0) this.#draining.delete(pool);
+    }
+    this.#metrics.connections(idle, size - idle, dialling, waiters);
+  }
+
+  #poolOf(endpoint: Endpoint): SessionPool {
+    let pool = this.pools.get(endpoint);
+    if (!pool) {
+      pool = this.#makePool(endpoint);
+      // A call may still go to one that discovery has just taken away.
+      if (endpoint.removed) this.#draining.add(pool);
+      else this.pools.set(endpoint, pool);
+    }
+    return pool;
+  }
+
+  #makePool(endpoint: Endpoint): SessionPool {
+    return new SessionPool({
+      upstream: this.name,
+      endpoint,
+      plan: this.plan,
+      clock: this.#init.clock,
+      log: this.#log,
+      capacity: this.#capacity,
+      fill: this.protocol.pipeline !== undefined,
+      open: (host) => this.#open(host),
+    });
+  }
+
+  // deno-lint-ignore no-explicit-any
+  async #open(host: Omit<SessionHost, "tls" | "alpn">): Promise<Session<any, any>> {
+    const { protocol, plan } = this;
+    const { stream, tls, alpn } = await dial(
+      this.name,
+      host.endpoint.spec,
+      this.#tls,
+      protocol.alpn(plan),
+      plan.timeouts.connect,
+    );
+    // A handshake of the protocol's own counts as connecting.
+    let late = false;
+    const limit = setTimeout(() => {
+      late = true;
+      stream.close();
+    }, plan.timeouts.connect);
+    try {
+      return await protocol.connect(stream, { ...host, tls, alpn });
+    } catch (error) {
+      if (!late) stream.close();
+      if (error instanceof UpstreamError && !late) throw error;
+      const { address } = host.endpoint.spec;
+      const text = late ? `no handshake within ${plan.timeouts.connect} ms` : String(error);
+      throw new UpstreamError("connect", `Cannot connect to ${address} of upstreams.${this.name}: ${text}`, {
+        upstream: this.name,
+        endpoint: address,
+        cause: error,
+      });
+    } finally {
+      clearTimeout(limit);
+    }
+  }
+
+  #update(change: EndpointChange, state: EndpointSourceState): void {
+    this.source = state;
+    const removed: Endpoint[] = [];
+    for (const spec of change.removed) {
+      const endpoint = this.endpoints.get(endpointKey(spec));
+      if (!endpoint) continue;
+      this.endpoints.delete(endpoint.key);
+      endpoint.removed = true;
+      removed.push(endpoint);
+    }
+    const added: Endpoint[] = [];
+    for (const spec of change.added) {
+      const known = this.endpoints.get(endpointKey(spec));
+      if (known) continue;
+      const endpoint = new Endpoint(this.#nextId++, spec);
+      this.endpoints.set(endpoint.key, endpoint);
+      added.push(endpoint);
+    }
+    const changed: Endpoint[] = [];
+    for (const spec of change.changed) {
+      const endpoint = this.endpoints.get(endpointKey(spec));
+      if (!endpoint) continue;
+      endpoint.spec = spec;
+      changed.push(endpoint);
+    }
+    this.selector.update(added, removed, changed);
+    this.health.update(added, removed);
+    for (const endpoint of removed) {
+      const pool = this.pools.get(endpoint);
+      if (!pool) continue;
+      this.pools.delete(endpoint);
+      this.#draining.add(pool);
+      pool.close();
+    }
+    if (this.plan.pool.warm > 0) {
+      for (const endpoint of added) {
+        if (this.pools.size >= mostWarm) break;
+        this.#poolOf(endpoint);
+      }
+    }
+    // Connections are asked for at the next tick.
+    this.#slowAt = -Infinity;
+  }
+}
+
+/** See the module's header. */
+export class Upstreams {
+  readonly all: ReadonlyMap<string, BuiltUpstream>;
+  readonly #clock: Clock;
+
+  /** Throws what a certificate that cannot be read throws; everything belongs to `scope`. */
+  constructor(init: UpstreamsInit, scope: Scope) {
+    this.#clock = init.clock;
+    const all = new Map<string, BuiltUpstream>();
+    this.all = all;
+    for (const [name, plan] of Object.entries(init.plan.upstreams)) {
+      all.set(name, new BuiltUpstream(name, plan, init, this, scope.child(`upstreams.${name}`)));
+    }
+  }
+
+  /** How often {@link tick} wants to be called, in ms. */
+  get periodMs(): number {
+    let shortest = 50;
+    for (const { plan } of this.all.values()) {
+      const { connect, attempt } = plan.timeouts;
+      shortest = Math.min(shortest, Math.max(5, Math.min(connect, attempt, plan.pool.wait || Infinity) / 10));
+      if (plan.retry || plan.hedge || plan.throttle) shortest = Math.min(shortest, 10);
+    }
+    return shortest;
+  }
+
+  tick(now: number): void {
+    for (const one of this.all.values()) one.tick(now);
+  }
+
+  /**
+   * Resolves when every upstream has the connections that are kept ahead, or could not get them; rejects where a
+   * `required` one has none. Ticks meanwhile; waits `mostMs` at most.
+   */
+  async ready(mostMs: number): Promise<void> {
+    const end = this.#clock.now() + mostMs;
+    for (;;) {
+      const now = this.#clock.now();
+      this.tick(now);
+      const missing = [...this.all.values()].filter((one) => one.plan.required && !one.connected);
+      const cold = [...this.all.values()].some((one) => !one.warm);
+      if (missing.length === 0 && (!cold || now >= end)) return;
+      if (now >= end) throw new Error(`Cannot reach ${missing.map((one) => notReached(one)).join("; ")}`);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+
+  caller(name: string): UpstreamCaller {
+    return this.#of(name).caller;
+  }
+
+  /** What `ctx.upstream(name)` gives; TypeError where there is none. */
+  handle(name: string, context: HandleContext): Upstream {
+    const { protocol, caller } = this.#of(name);
+    return protocol.handle(caller, context) as Upstream;
+  }
+
+  #of(name: string): BuiltUpstream {
+    const one = this.all.get(name);
+    if (one) return one;
+    const known = [...this.all.keys()].join(", ") || "none";
+    throw new TypeError(`There is no upstream "${name}"; declared are: ${known}`);
+  }
+}
+
+function notReached({ name, endpoints, source }: BuiltUpstream): string {
+  const why = endpoints.size === 0
+    ? `no endpoint is known${source.error ? ` (${source.source}: ${source.error})` : ""}`
+    : `none of ${endpoints.size} endpoints can be connected to`;
+  return `upstreams.${name}, which is required: ${why}`;
+}
