@@ -39,7 +39,10 @@ export interface PoolHandle {
   ): Promise<T>;
 }
 
-/** Reply of a redis upstream; error replies are thrown, as RedisError. */
+/**
+ * Reply of a redis upstream. Error replies are thrown, as RedisError; only within a list they are values, because its
+ * other elements hold (EXEC).
+ */
 export type RedisValue =
   | string
   | number
@@ -47,8 +50,12 @@ export type RedisValue =
   | boolean
   | null
   | Uint8Array
+  | Error
   | RedisValue[]
   | Map<RedisValue, RedisValue>;
+
+/** Argument of a redis command; bytes may not change before the reply is there. */
+export type RedisArgument = string | number | bigint | Uint8Array;
 
 /** Limits and hints of one upstream call. */
 export interface UpstreamCallOptions {
@@ -73,9 +80,15 @@ export interface Upstream {
   /** http: `path` with query ("/users/7"), or a Request or URL of which path and query count. */
   fetch(path: string | URL | Request, init?: RequestInit & UpstreamCallOptions): Promise<Response>;
   /** redis: one command, for example `command("GET", "key")`; pipelined with those of other callers. */
-  command<T extends RedisValue = RedisValue>(
-    name: string,
-    ...args: Array<string | number | bigint | Uint8Array>
+  command<T extends RedisValue = RedisValue>(name: string, ...args: RedisArgument[]): Promise<T>;
+  /** redis: the same for values that are no text: strings of the reply are bytes. */
+  commandBytes<T extends RedisValue = RedisValue>(name: string, ...args: RedisArgument[]): Promise<T>;
+  /**
+   * redis: all of `commands` or none, nobody else's between them (MULTI, EXEC). Resolves with their replies; one that
+   * failed while it ran is a RedisError in the list, and does not undo the others.
+   */
+  transaction<T extends readonly RedisValue[] = RedisValue[]>(
+    commands: ReadonlyArray<readonly [name: string, ...args: RedisArgument[]]>,
   ): Promise<T>;
   /** redis: messages of a channel, or of a pattern such as `news.*`, until `unsubscribe`; reconnects by itself. */
   subscribe(

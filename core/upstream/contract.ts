@@ -119,6 +119,21 @@ export interface Caller<Request, Reply> {
   readonly log: Log;
   /** Rejects with an {@link UpstreamError}. The reply of an upstream that failed with a status comes as a reply. */
   call(request: Request, owner: CallOwner, options: CallOptions): Promise<Reply>;
+  /**
+   * A connection for one user alone (subscriptions): an endpoint is picked and dialled as for a call, but neither pool
+   * nor health look after it. Rejects with an {@link UpstreamError}; `cancelled` once the worker stops.
+   */
+  dedicated?(): Promise<Dedicated>;
+  /** Calls back once, when the worker stops: dedicated connections are to be closed and no further ones asked for. */
+  onEnd?(callback: () => void): void;
+}
+
+/** A connection that is no session's: whoever asked for it reads, writes and closes it. */
+export interface Dedicated {
+  readonly stream: ByteStream;
+  readonly endpoint: Endpoint;
+  /** Idempotent. */
+  close(): void;
 }
 
 /** Who makes the calls of a handle, and what is told to the upstream about it. */
