@@ -5,7 +5,8 @@
  * file   = header page · shared numbers · slot × n
  * header = i32 magic, version, slots, slotBytes, creator pid · i32 used[n] at byte 1024
  * shared = 2048 × 128 bytes: i32 state, value, nameLen, reserved · name
- * slot   = header page · strings · series directory · in-flight rows · connection rows · cells
+ * slot   = header page · strings · series directory · in-flight rows · connection rows · endpoint rows · upstream rows
+ *          · cells
  * ```
  *
  * Every process that maps the file runs the same code, so sizes are constants; the version is checked on opening and
@@ -14,7 +15,7 @@
 
 /** "WEIR" in little-endian bytes. */
 export const magic = 0x52494557;
-export const layoutVersion = 1;
+export const layoutVersion = 2;
 
 export const fileHeaderBytes = 4096;
 export const maxSlots = 256;
@@ -39,6 +40,8 @@ export const slotI32 = {
   connectionHigh: 9,
   connectionCount: 10,
   textSequence: 11,
+  endpointHigh: 12,
+  upstreamHigh: 13,
 } as const;
 
 /** Slot header, indexes into the slot's Float64Array (bytes 128 and up). */
@@ -125,7 +128,63 @@ export const connectionRow = {
   peerBytes: 64,
 } as const;
 
-export const cellsAt = connectionsAt + maxConnections * connectionBytes;
+export const maxEndpoints = 512;
+export const endpointBytes = 384;
+export const endpointsAt = connectionsAt + maxConnections * connectionBytes;
+/** Fields of a row of the endpoints: i32 indexes, f64 indexes and byte offsets from its start. */
+export const endpointRow = {
+  sequence: 0,
+  upstream: 1,
+  live: 2,
+  state: 3,
+  priority: 4,
+  inflight: 5,
+  idle: 6,
+  busy: 7,
+  waiters: 8,
+  addressLen: 9,
+  roleLen: 10,
+  causeLen: 11,
+  until: 6,
+  weight: 7,
+  ewmaMs: 8,
+  attempts: 9,
+  failures: 10,
+  oldestMs: 11,
+  address: 96,
+  addressBytes: 112,
+  role: 208,
+  roleBytes: 48,
+  cause: 256,
+  causeBytes: 128,
+} as const;
+
+export const maxUpstreams = 128;
+export const upstreamBytes = 352;
+export const upstreamsAt = endpointsAt + maxEndpoints * endpointBytes;
+/** Fields of a row of the upstreams: i32 indexes, f64 indexes and byte offsets from its start. */
+export const upstreamRow = {
+  sequence: 0,
+  upstream: 1,
+  live: 2,
+  cached: 3,
+  panic: 4,
+  throttleInflight: 5,
+  throttleWaiting: 6,
+  sourceLen: 7,
+  errorLen: 8,
+  breakersLen: 9,
+  updatedAt: 5,
+  retryLeft: 6,
+  source: 64,
+  sourceBytes: 64,
+  error: 128,
+  errorBytes: 96,
+  breakers: 224,
+  breakersBytes: 128,
+} as const;
+
+export const cellsAt = upstreamsAt + maxUpstreams * upstreamBytes;
 export const cellsBytes = 3 * 1024 * 1024;
 export const slotBytes = cellsAt + cellsBytes;
 

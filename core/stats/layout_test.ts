@@ -3,7 +3,17 @@ import * as layout from "./layout.ts";
 
 Deno.test("the regions of a slot follow one another on page boundaries, without gap or overlap", () => {
   const { slotHeaderBytes, stringsAt, directoryAt, inflightAt, connectionsAt, cellsAt, slotBytes } = layout;
-  const regions = [slotHeaderBytes, directoryAt, inflightAt, connectionsAt, cellsAt, slotBytes];
+  const { endpointsAt, upstreamsAt } = layout;
+  const regions = [
+    slotHeaderBytes,
+    directoryAt,
+    inflightAt,
+    connectionsAt,
+    endpointsAt,
+    upstreamsAt,
+    cellsAt,
+    slotBytes,
+  ];
   assert.equal(stringsAt, slotHeaderBytes);
   regions.forEach((at, n) => {
     assert.equal(at % 4096, 0, `region ${n}`);
@@ -42,6 +52,23 @@ Deno.test("fields of headers and rows stand on bytes of their own", () => {
     ...i32(c.sequence, c.listener, c.phase, c.tls, c.peerLen, c.open),
     ...f64(c.openedAt, c.activeAt, c.requests, c.bytesIn, c.bytesOut),
     [c.peer, c.peerBytes],
+  ]);
+  const { endpointRow: e, upstreamRow: u } = layout;
+  apart("endpoint", layout.endpointBytes, [
+    ...i32(e.sequence, e.upstream, e.live, e.state, e.priority, e.inflight, e.idle, e.busy, e.waiters),
+    ...i32(e.addressLen, e.roleLen, e.causeLen),
+    ...f64(e.until, e.weight, e.ewmaMs, e.attempts, e.failures, e.oldestMs),
+    [e.address, e.addressBytes],
+    [e.role, e.roleBytes],
+    [e.cause, e.causeBytes],
+  ]);
+  apart("upstream", layout.upstreamBytes, [
+    ...i32(u.sequence, u.upstream, u.live, u.cached, u.panic, u.throttleInflight, u.throttleWaiting),
+    ...i32(u.sourceLen, u.errorLen, u.breakersLen),
+    ...f64(u.updatedAt, u.retryLeft),
+    [u.source, u.sourceBytes],
+    [u.error, u.errorBytes],
+    [u.breakers, u.breakersBytes],
   ]);
   apart("series", layout.seriesBytes, [
     ...i32(...Object.values(seriesI32)),

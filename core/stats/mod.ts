@@ -23,6 +23,14 @@ export { Distribution, Histogram, type HistogramUnit } from "./histogram.ts";
 export { Distinct } from "./distinct.ts";
 export { InflightTable } from "./inflight_table.ts";
 export { ConnectionTable } from "./connection_table.ts";
+export {
+  type EndpointFigures,
+  EndpointRow,
+  type EndpointStateName,
+  endpointStates,
+  EndpointTable,
+} from "./endpoint_table.ts";
+export { type UpstreamFigures, UpstreamTable } from "./upstream_table.ts";
 export { SharedInt32, SharedNumbers } from "./shared_numbers.ts";
 export type { Labels } from "./label_text.ts";
 export type { GaugeMerge, SeriesKind } from "./series_directory.ts";
@@ -31,9 +39,13 @@ export {
   type InflightRequest,
   type OpenConnection,
   readConnections,
+  readEndpoints,
   readInflight,
   readSlots,
+  readUpstreams,
   type Rows,
+  type WorkerEndpoint,
+  type WorkerUpstream,
 } from "./read_tables.ts";
 export { renderPrometheus } from "./render_prometheus.ts";
 export { History, type HistoryPoint, type HistorySpan } from "./history.ts";

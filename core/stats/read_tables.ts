@@ -1,11 +1,13 @@
 /**
- * Reads the tables of all slots: processes, requests in flight, connections. Rows may be written meanwhile: a row is
+ * Reads the tables of all slots: processes, requests in flight, connections, endpoints, upstreams. Rows may be written meanwhile: a row is
  * read again when its sequence number moved, and what a dead writer left half-written is shown and called torn.
  */
+import { type EndpointFigures, endpointStates } from "./endpoint_table.ts";
 import { readText } from "./fixed_text.ts";
 import * as layout from "./layout.ts";
 import type { Slot, SlotInfo } from "./slot.ts";
 import type { StatsMemory } from "./stats_memory.ts";
+import type { UpstreamFigures } from "./upstream_table.ts";
 
 /** One request in flight. Times are epoch ms. */
 export interface InflightRequest {
@@ -45,7 +47,26 @@ export interface OpenConnection {
   torn: boolean;
 }
 
-/** Rows, oldest first, at most `limit` of the `total`. */
+/** One endpoint as one worker sees it. */
+export interface WorkerEndpoint extends EndpointFigures {
+  slot: number;
+  /** Stable id of the worker. */
+  worker: string;
+  upstream: string;
+  address: string;
+  /** Empty without one. */
+  role: string;
+}
+
+/** One upstream as one worker sees it. */
+export interface WorkerUpstream extends UpstreamFigures {
+  slot: number;
+  /** Stable id of the worker. */
+  worker: string;
+  upstream: string;
+}
+
+/** Rows in the order of their table (requests and connections: oldest first), at most `limit` of the `total`. */
 export interface Rows<T> {
   total: number;
   rows: T[];
@@ -83,7 +104,7 @@ export function readInflight(
       connection: i32[r.connection]!,
       torn,
     }),
-    age: (request) => request.startedAt,
+    order: (a, b) => a.startedAt - b.startedAt,
   });
 }
 
@@ -114,8 +135,80 @@ export function readConnections(
       bytesOut: f64[r.bytesOut]!,
       torn,
     }),
-    age: (connection) => connection.openedAt,
+    order: (a, b) => a.openedAt - b.openedAt,
   });
+}
+
+/** The endpoints of all processes, or of those `only` accepts, by upstream, address, role and slot. */
+export function readEndpoints(
+  memory: StatsMemory,
+  options: { limit?: number; only?: (slot: Slot) => boolean } = {},
+): Rows<WorkerEndpoint> {
+  const { endpointRow: r } = layout;
+  return readRows(memory, options, {
+    highAt: layout.slotI32.endpointHigh,
+    max: layout.maxEndpoints,
+    at: layout.endpointsAt,
+    bytes: layout.endpointBytes,
+    live: ({ i32 }) => i32[r.live] === 1,
+    decode: ({ bytes, i32, f64 }, slot, worker) => ({
+      slot: slot.number,
+      worker,
+      upstream: slot.text(i32[r.upstream]!),
+      address: readText(bytes, r.address, r.addressBytes, i32[r.addressLen]!),
+      role: readText(bytes, r.role, r.roleBytes, i32[r.roleLen]!),
+      state: endpointStates[i32[r.state]!] ?? "usable",
+      until: f64[r.until]!,
+      cause: readText(bytes, r.cause, r.causeBytes, i32[r.causeLen]!),
+      weight: f64[r.weight]!,
+      priority: i32[r.priority]!,
+      ewmaMs: f64[r.ewmaMs]!,
+      inflight: i32[r.inflight]!,
+      idle: i32[r.idle]!,
+      busy: i32[r.busy]!,
+      waiters: i32[r.waiters]!,
+      attempts: f64[r.attempts]!,
+      failures: f64[r.failures]!,
+      oldestMs: f64[r.oldestMs]!,
+    }),
+    order: (a, b) =>
+      compare(a.upstream, b.upstream) || compare(a.address, b.address) || compare(a.role, b.role) ||
+      a.slot - b.slot,
+  });
+}
+
+/** The upstreams of all processes, or of those `only` accepts, by name and slot. */
+export function readUpstreams(
+  memory: StatsMemory,
+  options: { limit?: number; only?: (slot: Slot) => boolean } = {},
+): Rows<WorkerUpstream> {
+  const { upstreamRow: r } = layout;
+  return readRows(memory, options, {
+    highAt: layout.slotI32.upstreamHigh,
+    max: layout.maxUpstreams,
+    at: layout.upstreamsAt,
+    bytes: layout.upstreamBytes,
+    live: ({ i32 }) => i32[r.live] === 1,
+    decode: ({ bytes, i32, f64 }, slot, worker) => ({
+      slot: slot.number,
+      worker,
+      upstream: slot.text(i32[r.upstream]!),
+      source: readText(bytes, r.source, r.sourceBytes, i32[r.sourceLen]!),
+      updatedAt: f64[r.updatedAt]!,
+      error: readText(bytes, r.error, r.errorBytes, i32[r.errorLen]!),
+      cached: i32[r.cached] === 1,
+      panic: i32[r.panic] === 1,
+      breakers: readText(bytes, r.breakers, r.breakersBytes, i32[r.breakersLen]!),
+      retryLeft: f64[r.retryLeft]!,
+      throttleInflight: i32[r.throttleInflight]!,
+      throttleWaiting: i32[r.throttleWaiting]!,
+    }),
+    order: (a, b) => compare(a.upstream, b.upstream) || a.slot - b.slot,
+  });
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 interface Table<T> {
@@ -125,7 +218,7 @@ interface Table<T> {
   bytes: number;
   live(row: layout.SlotViews): boolean;
   decode(row: layout.SlotViews, slot: Slot, worker: string, index: number, torn: boolean): T;
-  age(row: T): number;
+  order(a: T, b: T): number;
 }
 
 function readRows<T>(
@@ -144,7 +237,7 @@ function readRows<T>(
       if (table.live(copy)) rows.push(table.decode(copy, slot, worker, row, torn));
     }
   }
-  rows.sort((a, b) => table.age(a) - table.age(b));
+  rows.sort(table.order);
   return { total: rows.length, rows: rows.slice(0, limit) };
 }
 

@@ -28,7 +28,7 @@ Deno.test("Slot.info() shows who writes and how it is", () => {
     markedAt: 1500,
     inflight: 1,
     connections: 1,
-    series: 4,
+    series: 5,
     writers: 1,
   });
 });

@@ -1,10 +1,11 @@
 /**
- * The writing side of one slot: who writes, its heartbeat, its series, its requests and connections. One process writes
- * a slot, with plain stores, and asks nobody. Counters and histograms go on where the former process of the slot left
+ * The writing side of one slot: who writes, its heartbeat, its series, its requests, connections and endpoints. One
+ * process writes a slot, with plain stores, and asks nobody. Counters and histograms go on where the former process of the slot left
  * them, so totals never go back; everything about "now" starts afresh.
  */
 import { ConnectionTable } from "./connection_table.ts";
 import { Distinct, distinctBytes } from "./distinct.ts";
+import { EndpointTable } from "./endpoint_table.ts";
 import { writeText } from "./fixed_text.ts";
 import { Histogram, histogramCells, type HistogramUnit } from "./histogram.ts";
 import { InflightTable } from "./inflight_table.ts";
@@ -22,6 +23,7 @@ import {
   type SeriesKind,
 } from "./series_directory.ts";
 import { encodeSnapshot } from "./snapshot.ts";
+import { UpstreamTable } from "./upstream_table.ts";
 
 const { slotF64, slotI32, slotText } = layout;
 
@@ -67,6 +69,10 @@ export class SlotWriter {
   readonly inflight: InflightTable;
   /** Open connections. */
   readonly connections: ConnectionTable;
+  /** Endpoints of upstreams. */
+  readonly endpoints: EndpointTable;
+  /** Upstreams. */
+  readonly upstreams: UpstreamTable;
 
   constructor(slot: layout.SlotViews, identity: WriterIdentity) {
     this.#slot = slot;
@@ -112,6 +118,17 @@ export class SlotWriter {
         "Connections that found no row in the table of connections",
       ),
     );
+    const intern = (text: string) => this.intern(text);
+    this.endpoints = new EndpointTable(
+      slot,
+      this.counter(
+        "weir_endpoints_dropped_total",
+        {},
+        "Endpoints that found no row in the table of endpoints",
+      ),
+      intern,
+    );
+    this.upstreams = new UpstreamTable(slot, intern);
     this.intern("");
     this.state("starting");
   }
@@ -255,6 +272,8 @@ export class SlotWriter {
     for (const { entry } of this.#known.values()) if (entry.kind === "gauge") f64[entry.cell] = NaN;
     this.inflight.clear();
     this.connections.clear();
+    this.endpoints.clear();
+    this.upstreams.clear();
     this.state("stopped");
     Atomics.store(i32, slotI32.pid, 0);
   }

@@ -33,6 +33,12 @@ function eachUsedPart({ i32, f64 }: layout.SlotViews, each: (first: number, word
     const word = (layout.connectionsAt + row * layout.connectionBytes) / 8;
     if (i32[word * 2 + layout.connectionRow.open] !== 0) each(word, layout.connectionBytes / 8);
   }
+  const endpoints = bounded(slotI32.endpointHigh, layout.maxEndpoints);
+  for (let row = 0; row < endpoints; row++) {
+    const word = (layout.endpointsAt + row * layout.endpointBytes) / 8;
+    if (i32[word * 2 + layout.endpointRow.live] !== 0) each(word, layout.endpointBytes / 8);
+  }
+  each(layout.upstreamsAt / 8, bounded(slotI32.upstreamHigh, layout.maxUpstreams) * layout.upstreamBytes / 8);
 }
 
 /** The used part of a slot, at most the size of a slot. */
@@ -188,9 +194,14 @@ function addCell(
 function clearTables(target: layout.SlotViews): void {
   const requests = target.i32[slotI32.inflightHigh]!;
   const connections = target.i32[slotI32.connectionHigh]!;
+  const endpoints = target.i32[slotI32.endpointHigh]!;
+  const upstreams = target.i32[slotI32.upstreamHigh]!;
   const { inflightAt, inflightBytes, connectionsAt, connectionBytes } = layout;
+  const { endpointsAt, endpointBytes, upstreamsAt, upstreamBytes } = layout;
   target.bytes.fill(0, inflightAt, inflightAt + requests * inflightBytes);
   target.bytes.fill(0, connectionsAt, connectionsAt + connections * connectionBytes);
+  target.bytes.fill(0, endpointsAt, endpointsAt + endpoints * endpointBytes);
+  target.bytes.fill(0, upstreamsAt, upstreamsAt + upstreams * upstreamBytes);
   target.bytes.fill(0, layout.stringsAt, layout.stringsAt + layout.maxStrings * layout.stringBytes);
 }
 

@@ -6,9 +6,11 @@ import {
   localStatsMemory,
   openStatsFile,
   readConnections,
+  readEndpoints,
   readInflight,
   readSeries,
   readSlots,
+  readUpstreams,
   type SlotWriter,
   type StatsMemory,
 } from "./mod.ts";
@@ -23,6 +25,8 @@ function contents(memory: StatsMemory) {
     series,
     inflight: readInflight(memory),
     connections: readConnections(memory),
+    endpoints: readEndpoints(memory),
+    upstreams: readUpstreams(memory),
     slots: readSlots(memory),
   };
 }
@@ -45,10 +49,31 @@ function act(writer: SlotWriter, step: number, rows: number[]): void {
     case 5:
       return writer.inflight.end(rows.pop() ?? -1);
     case 6:
-      return void writer.connections.open(writer.intern("api"), `10.0.0.${n}`, n % 2 === 0, n);
+      writer.connections.open(writer.intern("api"), `10.0.0.${n}`, n % 2 === 0, n);
+      return actOnUpstreams(writer, n);
     default:
       return writer.beat(n, n);
   }
+}
+
+function actOnUpstreams(writer: SlotWriter, n: number): void {
+  const upstream = `upstream ${n % 3}`;
+  const row = writer.endpoints.row(upstream, `10.0.1.${n}:80`, n % 2 === 0 ? "replica" : null);
+  const idle = { idle: n, busy: 1, waiters: 0, attempts: n, failures: 0, oldestMs: 0 };
+  const figures = {
+    state: "ejected",
+    until: n,
+    cause: `cause ${n}`,
+    weight: 1,
+    priority: 0,
+    ewmaMs: n,
+    inflight: n,
+  };
+  row.set({ ...figures, ...idle, state: "ejected" });
+  if (n % 3 === 0) row.end();
+  const discovery = { source: `dns ${n}`, updatedAt: n, error: "", cached: false, panic: n % 2 === 0 };
+  const policies = { breakers: "GET open", retryLeft: n, throttleInflight: n, throttleWaiting: 0 };
+  writer.upstreams.set(upstream, { ...discovery, ...policies });
 }
 
 const steps = fc.array(fc.nat({ max: 2000 }), { maxLength: 80 });
@@ -113,7 +138,7 @@ Deno.test("applySnapshot() shows what a mapped file shows", () => {
   const reader = localStatsMemory(2);
   reader.applySnapshot(1, writer.snapshot());
   assert.deepEqual(contents(reader), contents(openStatsFile(path)));
-  assert.ok(contents(reader).series.length === 15);
+  assert.ok(contents(reader).series.length === 16);
   Deno.removeSync(folder, { recursive: true });
 });
 
