@@ -29,7 +29,13 @@ export interface Call {
 /** Counters and gauges as far as filters need them. */
 export interface FilterStats {
   counter(name: string, labels?: Record<string, string>, help?: string): { add(n?: number): void };
-  gauge(name: string, labels?: Record<string, string>, help?: string): { set(value: number): void };
+  /** `merge` says what the gauges of all workers amount to; their sum unless given. */
+  gauge(
+    name: string,
+    labels?: Record<string, string>,
+    help?: string,
+    merge?: "sum" | "max" | "each",
+  ): { set(value: number): void };
   histogram(
     name: string,
     labels?: Record<string, string>,

@@ -4,7 +4,7 @@
  * ```
  * file   = header page · shared numbers · slot × n
  * header = i32 magic, version, slots, slotBytes, creator pid · i32 used[n] at byte 1024
- * shared = 2048 × 128 bytes: i32 state, value, nameLen, reserved · name
+ * shared = 2048 × 128 bytes: i32 state, value, nameLen, reserved · name; or a name of 48 bytes at most · i32 × 16
  * slot   = header page · strings · series directory · in-flight rows · connection rows · endpoint rows · upstream rows
  *          · cells
  * ```

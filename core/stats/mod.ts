@@ -31,7 +31,7 @@ export {
   EndpointTable,
 } from "./endpoint_table.ts";
 export { type UpstreamFigures, UpstreamTable } from "./upstream_table.ts";
-export { SharedInt32, SharedNumbers } from "./shared_numbers.ts";
+export { blockLength, SharedInt32, SharedNumbers } from "./shared_numbers.ts";
 export type { Labels } from "./label_text.ts";
 export type { GaugeMerge, SeriesKind } from "./series_directory.ts";
 export { readSeries, type ReadSeriesOptions, type Series } from "./read_series.ts";

@@ -1,6 +1,7 @@
 /**
  * Named integers that every process of the service changes with Atomics: what must be exact over all workers (rate
- * limits, retry budgets, breakers). Each stands on its own cache lines. 2048 names, never given back.
+ * limits, retry budgets, breakers). Each name stands on its own cache lines and is one integer, or a block of 16 for what
+ * belongs together. 2048 names, never given back.
  */
 import { sharedEntries, sharedEntryBytes, type SlotViews } from "./layout.ts";
 import { isProcessAlive } from "./process_alive.ts";
@@ -12,7 +13,13 @@ const valueAt = 1;
 const nameLenAt = 2;
 const nameOffset = 16;
 const maxNameBytes = sharedEntryBytes - nameOffset;
+/** A block's integers stand behind a shorter name, on a cache line of their own. */
+const blockOffset = sharedEntryBytes / 2;
+const maxBlockNameBytes = blockOffset - nameOffset;
 const patienceMs = 2000;
+
+/** Integers of one block. */
+export const blockLength = (sharedEntryBytes - blockOffset) / 4;
 
 /** One shared 32-bit integer; it wraps around like every Int32. */
 export class SharedInt32 {
@@ -71,6 +78,19 @@ export class SharedNumbers {
     return shared;
   }
 
+  /**
+   * The {@link blockLength} integers called `name` (at most 48 bytes), for the price of one name; 0 at first. Throws as
+   * {@link int32} does. A name is either a block or one integer.
+   */
+  block(name: string): readonly SharedInt32[] {
+    const bytes = textBytes(name);
+    if (bytes === 0 || bytes > maxBlockNameBytes) {
+      throw new RangeError(`Cannot share a block named "${name}": use 1 to ${maxBlockNameBytes} bytes`);
+    }
+    const at = this.#claim(name) + blockOffset / 4;
+    return Array.from({ length: blockLength }, (_, n) => new SharedInt32(this.#views.i32, at + n));
+  }
+
   #claim(name: string): number {
     const { i32, bytes } = this.#views;
     const start = hash(name) % sharedEntries;
@@ -78,6 +98,8 @@ export class SharedNumbers {
       const byteAt = ((start + n) % sharedEntries) * sharedEntryBytes;
       const at = byteAt / 4;
       if (this.#settle(at)) {
+        // A claimer that died may have left the tail of a long name where a block has its numbers.
+        bytes.fill(0, byteAt + nameOffset, byteAt + sharedEntryBytes);
         i32[at + nameLenAt] = writeText(bytes, byteAt + nameOffset, maxNameBytes, name);
         Atomics.store(i32, at + stateAt, ready);
         return at;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { createStatsFile, localStatsMemory, openStatsFile } from "./mod.ts";
+import { blockLength, createStatsFile, localStatsMemory, openStatsFile } from "./mod.ts";
 import { sharedEntries } from "./layout.ts";
 
 Deno.test("int32() adds, loads, stores and exchanges, by name", () => {
@@ -34,6 +34,34 @@ Deno.test("int32() is exact when several processes name and add at once", async 
   Deno.removeSync(folder, { recursive: true });
 });
 
+Deno.test("block() gives 16 integers of one name, the same to every process", async () => {
+  const folder = Deno.makeTempDirSync();
+  const path = `${folder}/stats`;
+  createStatsFile(path, { slots: 1 });
+  const { shared } = openStatsFile(path);
+  shared.int32("long".repeat(28)).store(7);
+  const block = shared.block("breaker.users");
+  assert.equal(block.length, blockLength);
+  assert.deepEqual(block.map((one) => one.load()), new Array(16).fill(0));
+  const script = `const { openStatsFile } = await import(${
+    JSON.stringify(new URL("mod.ts", import.meta.url).href)
+  });
+    openStatsFile(Deno.args[0]).shared.block("breaker.users").forEach((one, n) => one.add(n + 1));`;
+  const child = `${folder}/child.ts`;
+  Deno.writeTextFileSync(child, script);
+  const { success } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-check", child, path],
+  }).output();
+  assert.equal(success, true);
+  assert.deepEqual(block.map((one) => one.load()), block.map((_, n) => n + 1));
+  assert.equal(shared.int32("long".repeat(28)).load(), 7);
+  assert.throws(() => shared.block("x".repeat(49)), /use 1 to 48 bytes/);
+  for (let n = 2; n < sharedEntries; n++) shared.block(`block ${n}`)[15]!.store(n);
+  assert.throws(() => shared.block("one more"), /all 2048 are taken/);
+  for (let n = 2; n < sharedEntries; n++) assert.equal(shared.block(`block ${n}`)[15]!.load(), n);
+  Deno.removeSync(folder, { recursive: true });
+});
+
 Deno.test("int32() refuses names that do not fit and more names than there are places", () => {
   const { shared } = localStatsMemory(1);
   assert.throws(() => shared.int32(""), RangeError);
@@ -50,6 +78,9 @@ Deno.test("int32() takes over a place whose claimer died before naming it", () =
   const { buffer } = memory.threadView() as { buffer: SharedArrayBuffer };
   const places = new Int32Array(buffer, 4096);
   for (let n = 0; n < sharedEntries; n++) places[n * 32] = 2 ** 22 + 12345;
+  // What it had written of a long name is no number of a block that takes its place.
+  for (let n = 0; n < sharedEntries; n++) places[n * 32 + 31] = 12345;
   memory.shared.int32("budget").add(3);
   assert.equal(memory.shared.int32("budget").load(), 3);
+  assert.equal(memory.shared.block("breaker")[15]!.load(), 0);
 });
