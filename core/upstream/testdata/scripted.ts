@@ -212,8 +212,8 @@ export function scriptedCaller(
     panic: false,
     pick: ({ tried }: Picking) => {
       const fresh = endpoints.filter((one) => !tried.includes(one));
-      const from = fresh.length > 0 ? fresh : endpoints;
-      return from[turn++ % from.length];
+      if (tried.length > 0) return fresh[0] ?? endpoints[0];
+      return endpoints[turn++ % endpoints.length];
     },
     update() {},
     started() {},
