@@ -3,8 +3,9 @@
  * (which is also the JSON answer) and its text; prints nothing.
  */
 import type { CompileResult } from "./compile.ts";
+import { type StackPart, type StackValue, upstreamStack } from "./explain_upstream.ts";
 import { formatPath, type Path } from "./places.ts";
-import type { Plan } from "./plan.ts";
+import type { Plan, UpstreamPlan } from "./plan.ts";
 import { redactPlan } from "./redact_plan.ts";
 import { kindOf, step, unwrap } from "./schema_walk.ts";
 import { manifest } from "./schema.ts";
@@ -24,8 +25,19 @@ export interface ExplainedValue {
   variables: string[];
 }
 
+/** A part of the stack of an upstream, each number with the place that it came from. */
+export interface ExplainedPart extends StackPart {
+  values: (StackValue & Pick<ExplainedValue, "source" | "variables">)[];
+}
+
 export type Explanation =
-  | { path: string; found: true; values: ExplainedValue[] }
+  | {
+    path: string;
+    found: true;
+    values: ExplainedValue[];
+    /** Of a path that names one upstream: what a call goes through, outermost first. */
+    stack?: ExplainedPart[];
+  }
   | { path: string; found: false; message: string; suggestions: string[] };
 
 /** `path` is a manifest path such as `listeners.api.accept` or `listeners.api.listen[0]`; empty for everything. */
@@ -48,7 +60,21 @@ export function explain(result: CompileResult, path: string): Explanation {
   }
   const values: ExplainedValue[] = [];
   collect(value, schemas, way, result, values);
-  return { path: formatPath(way), found: true, values };
+  const found = { path: formatPath(way), found: true, values } as const;
+  const upstream = way.length === 2 && way[0] === "upstreams" ? shown.upstreams[way[1]!] : undefined;
+  return upstream === undefined ? found : { ...found, stack: explainStack(upstream, way, result) };
+}
+
+function explainStack(plan: UpstreamPlan, way: Path, result: CompileResult): ExplainedPart[] {
+  return upstreamStack(plan).map((part) => ({
+    ...part,
+    values: part.values.map((value) => ({
+      ...value,
+      text: relative(value.text, result.plan!.directory),
+      // A list is shown as one value: it came from where its first item came from.
+      ...originOf([...way, ...value.path.split(".")], result),
+    })),
+  }));
 }
 
 /** The plan's own additions are no part of the manifest. */
@@ -167,11 +193,34 @@ export function renderExplanation(explanation: Explanation): string {
   }
   const rows = explanation.values.map((one) => [one.path, one.text, sourceText(one)]);
   const widths = [0, 1].map((column) => Math.max(...rows.map((row) => Math.min(row[column].length, 60)), 0));
-  return rows.map(([path, text, source]) => `${path.padEnd(widths[0])}  ${text.padEnd(widths[1])}  ${source}`)
-    .join("\n");
+  const lines = rows.map(([path, text, source]) =>
+    `${path.padEnd(widths[0])}  ${text.padEnd(widths[1])}  ${source}`
+  );
+  return [...lines, ...renderStack(explanation.path, explanation.stack ?? [])].join("\n");
 }
 
-function sourceText({ source, variables }: ExplainedValue): string {
+function renderStack(path: string, stack: readonly ExplainedPart[]): string[] {
+  if (stack.length === 0) return [];
+  const all = stack.flatMap(({ values }) => values);
+  const widths = [
+    Math.max(...all.map(({ path }) => path.length)),
+    Math.max(...all.map(({ text }) => Math.min(text.length, 40))),
+  ];
+  return [
+    "",
+    `What a call to ${path} goes through, outermost first:`,
+    ...stack.flatMap(({ name, on, note, values, why }, index) => [
+      "",
+      `${index + 1}. ${name}${on ? "" : ": off"}${note === "" ? "" : on ? ` (${note})` : `, ${note}`}`,
+      `   ${why}`,
+      ...values.map((value) =>
+        `     ${value.path.padEnd(widths[0])}  ${value.text.padEnd(widths[1])}  ${sourceText(value)}`
+      ),
+    ]),
+  ];
+}
+
+function sourceText({ source, variables }: Pick<ExplainedValue, "source" | "variables">): string {
   if (!source) return "default";
   const from = variables.length === 0 ? "" : ` from ${variables.map((name) => `\${${name}}`).join(", ")}`;
   return (source.line > 0 ? `${source.file ?? "manifest"}:${source.line}` : "given") + from;

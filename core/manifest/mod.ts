@@ -12,6 +12,13 @@ export type { Place, Places } from "./places.ts";
 export { grantedCores } from "./granted_cores.ts";
 export type * from "./plan.ts";
 export { type Difference, diffPlans } from "./diff_plans.ts";
-export { explain, type ExplainedValue, type Explanation, renderExplanation } from "./explain.ts";
+export {
+  explain,
+  type ExplainedPart,
+  type ExplainedValue,
+  type Explanation,
+  renderExplanation,
+} from "./explain.ts";
+export { type StackPart, type StackValue, upstreamStack } from "./explain_upstream.ts";
 export { jsonSchema } from "./json_schema.ts";
 export { unavailable } from "./unavailable.ts";
