@@ -4,7 +4,7 @@ import type { RequestInfo } from "../../core/context.ts";
 import type { HttpListenerPlan } from "../../core/manifest/plan.ts";
 import type { Protocol } from "../../core/protocol.ts";
 import { NativeConnection } from "./native_connection.ts";
-import { hasNativeServer, instantLength, instantStatus } from "./native_server.ts";
+import { hasNativeServer, instantLength, instantStatus, rawFields } from "./native_server.ts";
 import { nodeServer } from "./node_connection.ts";
 import { farewell } from "./refusal_response.ts";
 import { listenerService } from "./services.ts";
@@ -47,12 +47,20 @@ function statusOf(answer: unknown): number {
 
 /** Headers that name the caller and its request. Too long or unprintable ids are not taken over. */
 function identify(request: Request): Partial<RequestInfo> {
-  const { headers } = request;
-  const id = headers.get("x-request-id") ?? headers.get("traceparent")?.split("-")[1];
-  const client = headers.get("x-client-name");
+  let id: string | undefined, trace: string | undefined, client: string | undefined;
+  for (const [name, value] of rawFields(request)) {
+    // Names are of any case: only what is as long as one that is looked for is looked at.
+    if (name.length === 12 && id === undefined && name.toLowerCase() === "x-request-id") id = value;
+    else if (name.length === 11 && trace === undefined && name.toLowerCase() === "traceparent") {
+      trace = value.split("-")[1];
+    } else if (name.length === 13 && client === undefined && name.toLowerCase() === "x-client-name") {
+      client = value;
+    }
+  }
+  id ??= trace;
   return { ...(isPlain(id) ? { id } : {}), ...(isPlain(client) ? { client } : {}) };
 }
 
-function isPlain(text: string | null | undefined): text is string {
+function isPlain(text: string | undefined): text is string {
   return typeof text === "string" && /^[\x21-\x7e]{1,128}$/.test(text);
 }

@@ -4,6 +4,9 @@ import type { HandlerPlan, HttpListenerPlan, RoutePlan } from "../../core/manife
 import { derivedRequest } from "./derived_request.ts";
 import { toFetch } from "./fetch_handler.ts";
 import type { HttpHost } from "./native_connection.ts";
+import { proxyService } from "./proxy/proxy_service.ts";
+import { PrefixCut } from "./proxy/proxy_target.ts";
+import { TrustedProxies } from "./proxy/trusted_proxies.ts";
 import { type HttpService, routeTable } from "./routes.ts";
 import { staticFiles } from "./static_files.ts";
 import { packRequest, unpackResponse } from "./wire_message.ts";
@@ -13,8 +16,11 @@ export async function listenerService(host: HttpHost): Promise<HttpService> {
   const { plan } = host;
   const routes = [];
   for (const route of plan.routes) {
-    const service = await routeService(host, plan, route);
-    routes.push({ match: route.match, service: rewritten(service, route.rewrite?.stripPrefix) });
+    const prefix = route.rewrite?.stripPrefix;
+    const service = route.upstream
+      ? proxied(host, plan, route.upstream, prefix)
+      : rewritten(await routeService(host, plan, route), prefix);
+    routes.push({ match: route.match, service });
   }
   const fallback = plan.handler ? await handlerService(host, plan, plan.handler) : undefined;
   return routeTable(routes, fallback);
@@ -25,7 +31,16 @@ async function routeService(host: HttpHost, plan: HttpListenerPlan, route: Route
   const prefix = route.rewrite ? "/" : (route.match.path ?? "/*").replace(/\*$/, "");
   if (route.files) return staticFiles(route.files, prefix);
   if (route.respond) return fixedAnswer(route.respond);
-  throw new TypeError(`Cannot serve listeners.${host.name}: a route to an upstream has no service here`);
+  throw new TypeError(`Cannot serve listeners.${host.name}: a route has no action`);
+}
+
+/** What goes to an upstream keeps its URL as it was written, but for the prefix. */
+function proxied(host: HttpHost, plan: HttpListenerPlan, upstream: string, prefix?: string): HttpService {
+  return proxyService(host.upstream(upstream), {
+    trusted: new TrustedProxies(plan.trustedProxies),
+    scheme: plan.tls ? "https" : "http",
+    prefix: prefix === undefined ? undefined : new PrefixCut(prefix),
+  });
 }
 
 async function handlerService(

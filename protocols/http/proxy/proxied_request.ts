@@ -1,0 +1,156 @@
+/**
+ * A request that came in, on its way to an upstream: the target that the route matched, end-to-end fields as they came,
+ * fields of this proxy's own in place of what the client says under their names. Refuses what could mean something else
+ * to the upstream than it meant here.
+ */
+import type { Context } from "../../../core/context.ts";
+import { Refusal } from "../../../core/errors.ts";
+import type { FlatHeaders, HttpRequest } from "../client/message.ts";
+import { rawFields } from "../native_server.ts";
+import { Fate, fates, hasToken, imitates, namedFields } from "./hop_headers.ts";
+import { authorityOf, type PrefixCut, targetOf } from "./proxy_target.ts";
+import { plainAddress, type TrustedProxies } from "./trusted_proxies.ts";
+
+/** What all requests of one route share. */
+export interface RequestRules {
+  readonly trusted: TrustedProxies;
+  /** What clients of this listener speak. */
+  readonly scheme: "http" | "https";
+  readonly prefix: PrefixCut | undefined;
+}
+
+const plainHost = /^[\w.~:[\]%-]*$/;
+const token = /^[!#$%&'*+.^`|~\w-]+$/;
+
+/** See the module's header. What a client may not choose is written into it last. */
+export class ProxiedRequest implements HttpRequest {
+  readonly method: string;
+  target = "";
+  host = "";
+  headers: FlatHeaders = [];
+  body: Uint8Array | ReadableStream<Uint8Array> | null = null;
+  /** Declared bytes of the body, -1 for a chunked one, 0 for none. */
+  bodyBytes = 0;
+  expectContinue = false;
+  upgrade: string | undefined;
+
+  private constructor(method: string) {
+    this.method = method;
+  }
+
+  /** Everything but the body; a refusal where it must not go on. */
+  static of(request: Request, context: Context, rules: RequestRules): ProxiedRequest | Refusal {
+    const { url } = request;
+    const made = new ProxiedRequest(request.method);
+    const host = authorityOf(url);
+    const target = url.startsWith("http") && plainHost.test(host) ? targetOf(url) : undefined;
+    if (target === undefined) return new Refusal("bad_request");
+    const cut = rules.prefix ? rules.prefix.cut(target) : target;
+    if (cut === undefined) return new Refusal("no_route");
+    made.target = cut;
+    made.host = host;
+    return made.#takeFields(request, context, rules) ? made : new Refusal("bad_request");
+  }
+
+  #takeFields(request: Request, context: Context, rules: RequestRules): boolean {
+    let headers: FlatHeaders = [];
+    let connection = "", upgrade = "", length = "", forwarded = "", forwardedFor = "";
+    let forwardedProto = "", forwardedHost = "";
+    let chunked = false;
+    for (const [written, value] of rawFields(request)) {
+      const name = written.toLowerCase();
+      switch (fates.get(name)) {
+        case undefined:
+          if (!imitates(name)) headers.push(name, value);
+          break;
+        case Fate.connection:
+          connection = joined(connection, value);
+          break;
+        case Fate.upgrade:
+          upgrade = joined(upgrade, value);
+          break;
+        case Fate.contentLength:
+          length = value;
+          break;
+        case Fate.transferEncoding:
+          chunked = true;
+          break;
+        case Fate.te:
+          if (hasToken(value, "trailers")) headers.push("te", "trailers");
+          break;
+        case Fate.expect:
+          this.expectContinue = value.toLowerCase() === "100-continue";
+          break;
+        case Fate.forwardedFor:
+          forwardedFor = joined(forwardedFor, value);
+          break;
+        case Fate.forwardedProto:
+          forwardedProto = value;
+          break;
+        case Fate.forwardedHost:
+          forwardedHost = value;
+          break;
+        case Fate.forwarded:
+          forwarded = joined(forwarded, value);
+          break;
+      }
+    }
+    if (connection !== "") headers = withoutNamed(headers, connection);
+    const { method } = this;
+    this.bodyBytes = chunked ? -1 : length === "" ? 0 : Number(length);
+    if (method === "GET" || method === "HEAD") {
+      // The runtime keeps such bodies to itself, and without its body a request may mean something else.
+      if (this.bodyBytes !== 0) return false;
+      if (upgrade !== "" && method === "GET" && hasToken(connection, "upgrade")) {
+        if (upgrade.toLowerCase() === "websocket") this.upgrade = "websocket";
+      }
+    }
+    const { id, address: peer } = context.request;
+    const address = plainAddress(peer);
+    const { scheme } = rules;
+    const { host } = this;
+    const hop = forwardedElement(address, host, scheme);
+    if (rules.trusted.has(address)) {
+      headers.push(
+        "x-forwarded-for",
+        joined(forwardedFor, address),
+        "x-forwarded-proto",
+        forwardedProto || scheme,
+        "x-forwarded-host",
+        forwardedHost || host,
+        "forwarded",
+        joined(forwarded, hop),
+      );
+    } else {
+      if (address !== "") headers.push("x-forwarded-for", address);
+      headers.push("x-forwarded-proto", scheme, "x-forwarded-host", host, "forwarded", hop);
+    }
+    headers.push("x-request-id", id);
+    this.headers = headers;
+    return true;
+  }
+}
+
+/** RFC 9110 §7.6.1: what a Connection field names ends here. */
+function withoutNamed(headers: FlatHeaders, connection: string): FlatHeaders {
+  const named = namedFields(connection);
+  if (!named) return headers;
+  const kept: FlatHeaders = [];
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i]!;
+    // TE itself must be named; what may stay of it was decided before.
+    if (name === "te" || !named.has(name)) kept.push(name, headers[i + 1]!);
+  }
+  return kept;
+}
+
+function joined(before: string, value: string): string {
+  return before === "" ? value : value === "" ? before : `${before}, ${value}`;
+}
+
+/** One hop of RFC 7239. */
+function forwardedElement(address: string, host: string, scheme: string): string {
+  const node = address === "" ? "unknown" : address.includes(":") ? `"[${address}]"` : address;
+  const by = host === "" ? "" : token.test(host) ? `;host=${host}` : `;host="${host}"`;
+  return `for=${node}${by};proto=${scheme}`;
+}

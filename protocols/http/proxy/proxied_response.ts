@@ -1,0 +1,74 @@
+/**
+ * An upstream's reply as the runtime's Response: end-to-end fields as they came, bodies as they are (neither unpacked
+ * nor packed). Fields that the runtime's server would take for a reason to end the process are found here.
+ */
+import type { FlatHeaders, HttpReply } from "../client/message.ts";
+import { Fate, fates, namedFields } from "./hop_headers.ts";
+
+const fieldName = /^[!#$%&'*+.^`|~\w-]+$/;
+/** A control character in a value makes the runtime's writer panic. */
+const fieldValue = /^[\t\x20-\x7e\x80-\xff]*$/;
+
+/** The answer to a request of `method`; undefined where the reply cannot be passed on: then its body is let go. */
+export function toResponse(reply: HttpReply, method: string): Response | undefined {
+  const { status } = reply;
+  const fields = status >= 200 && status <= 599 ? fieldsOf(reply.headers) : undefined;
+  if (!fields) {
+    dropBody(reply);
+    return undefined;
+  }
+  if (method === "HEAD") {
+    dropBody(reply);
+    if (reply.bodyBytes < 0) return new Response(nothingYet(status), { status, headers: fields });
+    fields.push(["content-length", `${reply.bodyBytes}`]);
+    return new Response(null, { status, headers: fields });
+  }
+  if (status === 204 || status === 205 || status === 304) {
+    dropBody(reply);
+    return new Response(null, { status, headers: fields });
+  }
+  const { body } = reply;
+  // With a length the runtime notices a body that ends too early, and does not chunk it.
+  if (reply.bodyBytes >= 0 && body instanceof ReadableStream) {
+    fields.push(["content-length", `${reply.bodyBytes}`]);
+  }
+  return new Response(body as Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> | null, {
+    status,
+    headers: fields,
+  });
+}
+
+/** The body of `reply` is not wanted. */
+export function dropBody({ body }: HttpReply): void {
+  if (body instanceof ReadableStream && !body.locked) body.cancel().catch(() => {});
+}
+
+/** Without a length: for the answer to HEAD the runtime would write `content-length: 0` where there is no body. */
+function nothingYet(status: number): ReadableStream<Uint8Array> | null {
+  if (status === 204 || status === 205 || status === 304) return null;
+  return new ReadableStream({ start: (controller) => controller.close() });
+}
+
+/** End-to-end fields as pairs, length aside; undefined where one cannot be sent. */
+function fieldsOf(flat: FlatHeaders): [string, string][] | undefined {
+  const fields: [string, string][] = [];
+  let named: Set<string> | undefined;
+  for (let i = 0; i + 1 < flat.length; i += 2) {
+    const name = flat[i]!, value = flat[i + 1]!;
+    switch (fates.get(name)) {
+      case Fate.connection:
+        for (const one of namedFields(value) ?? []) (named ??= new Set()).add(one);
+        break;
+      case Fate.hop:
+      case Fate.te:
+      case Fate.upgrade:
+      case Fate.transferEncoding:
+      case Fate.contentLength:
+        break;
+      default:
+        if (!fieldName.test(name) || !fieldValue.test(value)) return undefined;
+        fields.push([name, value]);
+    }
+  }
+  return named ? fields.filter(([name]) => !named.has(name)) : fields;
+}
