@@ -8,6 +8,7 @@ import type { Clock } from "../clock.ts";
 import type { Log } from "../context.ts";
 import type { Endpoint } from "../endpoint.ts";
 import type { UpstreamPlan } from "../manifest/plan.ts";
+import type { ByteStream } from "../protocol.ts";
 import { type FailureKind, isLocal, UpstreamError } from "../upstream_error.ts";
 import { UpstreamCall } from "./call.ts";
 import type { CallMetrics } from "./call_metrics.ts";
@@ -16,6 +17,7 @@ import {
   type Caller,
   type CallOptions,
   type CallOwner,
+  type Dedicated,
   type Health,
   type Hedge,
   type Outcome,
@@ -45,6 +47,8 @@ export interface CallerParts {
   throttle: Throttle | undefined;
   metrics: CallMetrics;
   pool(endpoint: Endpoint): SessionPool;
+  /** Connects to an endpoint for one user alone; rejects with UpstreamError. */
+  dial(endpoint: Endpoint): Promise<ByteStream>;
   /** The upstream to ask where this one cannot be had. */
   fallback(): Caller<unknown, unknown> | undefined;
 }
@@ -72,6 +76,8 @@ export class UpstreamCaller implements Caller<unknown, unknown>, TryOwner {
   #head: UpstreamCall | undefined;
   #tail: UpstreamCall | undefined;
   #size = 0;
+  #closed = false;
+  readonly #atEnd: Array<() => void> = [];
   readonly #outcome: Outcome = { ok: true, failure: undefined, status: 0, latencyMs: 0, now: 0 };
 
   constructor(parts: CallerParts) {
@@ -375,8 +381,44 @@ export class UpstreamCaller implements Caller<unknown, unknown>, TryOwner {
     this.#after(call, one, error, now);
   }
 
+  /** Endpoints that refuse are passed over once each. */
+  async dedicated(): Promise<Dedicated> {
+    const tried: Endpoint[] = [];
+    let failure = this.#error("unavailable", "no endpoint can be used");
+    for (let n = 0; n < mostPasses && !this.#closed; n++) {
+      const endpoint = this.#parts.selector.pick({ role: null, key: undefined, tried }, this.clock.now());
+      if (!endpoint || tried.includes(endpoint)) break;
+      tried.push(endpoint);
+      try {
+        const stream = await this.#parts.dial(endpoint);
+        return this.#dedicate(stream, endpoint);
+      } catch (error) {
+        failure = error as UpstreamError;
+      }
+    }
+    throw this.#closed ? this.#error("cancelled", "the worker stops") : failure;
+  }
+
+  #dedicate(stream: ByteStream, endpoint: Endpoint): Dedicated {
+    let open = true;
+    const close = () => {
+      if (open) stream.close();
+      open = false;
+    };
+    if (!this.#closed) return { stream, endpoint, close };
+    close();
+    throw this.#error("cancelled", "the worker stops");
+  }
+
+  onEnd(callback: () => void): void {
+    if (this.#closed) callback();
+    else this.#atEnd.push(callback);
+  }
+
   /** Ends everything that waits; for the end of the worker. */
   close(): void {
+    this.#closed = true;
+    for (const callback of this.#atEnd.splice(0)) callback();
     for (let call = this.#head; call; call = this.#head) {
       this.#end(call, this.#error("cancelled", "the worker stops"));
     }

@@ -109,6 +109,7 @@ export class BuiltUpstream {
       throttle: this.throttle,
       metrics: this.#metrics,
       pool: (endpoint) => this.#poolOf(endpoint),
+      dial: async (endpoint) => (await this.#dial(endpoint)).stream,
       fallback: () => plan.fallback === null ? undefined : siblings.caller(plan.fallback),
     });
     this.#prober = new Prober(protocol, plan, this.health);
@@ -191,16 +192,15 @@ export class BuiltUpstream {
     });
   }
 
+  #dial({ spec }: Endpoint): ReturnType<typeof dial> {
+    const { protocol, plan } = this;
+    return dial(this.name, spec, this.#tls, protocol.alpn(plan), plan.timeouts.connect);
+  }
+
   // deno-lint-ignore no-explicit-any
   async #open(host: Omit<SessionHost, "tls" | "alpn">): Promise<Session<any, any>> {
     const { protocol, plan } = this;
-    const { stream, tls, alpn } = await dial(
-      this.name,
-      host.endpoint.spec,
-      this.#tls,
-      protocol.alpn(plan),
-      plan.timeouts.connect,
-    );
+    const { stream, tls, alpn } = await this.#dial(host.endpoint);
     // A handshake of the protocol's own counts as connecting.
     let late = false;
     const limit = setTimeout(() => {

@@ -259,6 +259,7 @@ export function scriptedCaller(
     throttle: undefined,
     metrics: { attempt() {}, inflight() {}, connections() {}, call: (reason: Reason) => ended.push(reason) } as never as CallMetrics,
     pool: (endpoint) => pools.get(endpoint)!,
+    dial: () => assert.fail(),
     fallback: () => undefined,
     ...options,
   });
