@@ -1,5 +1,5 @@
 /**
- * What supervisor, children and the command line say to each other over a {@link Channel}. Types only. A child finds
+ * What supervisor, children and the command line say to each other over a {@link Channel}. Hardly more than types. A child finds
  * the socket and its token in the environment (WEIR_CONTROL, WEIR_TOKEN, WEIR_CHILD_ID, WEIR_ROLE), connects, sends
  * `hello`, receives `plan` and answers `ready` or `failed`. When the channel closes the supervisor is gone, and the
  * child exits.
@@ -117,6 +117,25 @@ export interface Drained {
   left: number;
 }
 
+/**
+ * Governor → supervisor → every worker: the endpoints of a source are others now; they stand in its file in the runtime
+ * folder (core/upstream/endpoint_file.ts), which may be newer than `version`.
+ */
+export interface EndpointsMessage {
+  type: "endpoints";
+  source: string;
+  version: number;
+}
+
+/**
+ * Supervisor → governor: watch the endpoints of these upstreams (`upstreams` of the Plan) beside those of its own plan.
+ * Sent when a reload begins, whose workers may need them before they are ready, and with none when it is given up.
+ */
+export interface WatchUpstreams {
+  type: "watchUpstreams";
+  upstreams: unknown;
+}
+
 /** Child → supervisor → governor, where statistics cannot be mapped; `bytes` is base64 of a slot snapshot. */
 export interface Snapshot {
   type: "snapshot";
@@ -172,6 +191,26 @@ export interface SupervisorState {
   lastReload: { at: number; ok: boolean; message: string } | null;
 }
 
+/** What an operator can do to an upstream. */
+export const upstreamActions = ["eject", "restore", "open", "close", "auto"] as const;
+export type UpstreamAction = typeof upstreamActions[number];
+
+/**
+ * Governor or command line → supervisor → every worker, also those that start later: `eject` takes an endpoint out of use
+ * until `restore`; `open` and `close` hold a breaker in that state until `auto`.
+ */
+export interface UpstreamCommand {
+  type: "upstreamCommand";
+  upstream: string;
+  action: UpstreamAction;
+  /** Identity of the endpoint (`endpointKey`): its address, and after a blank its role; empty for breakers. */
+  endpoint: string;
+  /** Key of a breaker; empty: all breakers of the upstream. */
+  breaker: string;
+  /** For the log and the pages. */
+  reason: string;
+}
+
 /** Governor or command line → supervisor, as channel requests. Replies are plain JSON. */
 export type ControlRequest =
   | { type: "status" }
@@ -181,6 +220,7 @@ export type ControlRequest =
   | { type: "restartWorker"; id: number }
   | { type: "reopenLogs" }
   | { type: "logLevel"; logger: string; level: string; ttlMs: number }
+  | UpstreamCommand
   | { type: "stacks" };
 
 /** Supervisor → governor, as a channel request: capture the stack of one process through its inspector. */

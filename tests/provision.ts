@@ -16,6 +16,8 @@ export interface ServerRow {
   ports: number;
   /** Writes configuration into `folder` and returns the arguments of the program, which must stay in the foreground. */
   arguments(folder: string, ports: readonly number[]): Promise<string[]> | string[];
+  /** Environment variables for it, beside those of this process. */
+  environment?(folder: string): Record<string, string>;
   /** True once the server answers. */
   answers(folder: string, ports: readonly number[]): Promise<boolean>;
 }
@@ -49,6 +51,82 @@ export const servers = {
     },
     answers: (_folder, [port]) => connects(port!),
   },
+  /** Knows what stands in `hosts` of its folder (read again on SIGHUP) and in `services.conf` (at start). */
+  dnsmasq: {
+    program: "dnsmasq",
+    package: "dnsmasq-base",
+    ports: 1, // udp and tcp alike
+    async arguments(folder, [port]) {
+      for (const name of ["hosts", "services.conf"]) {
+        await Deno.writeTextFile(join(folder, name), "", { append: true });
+      }
+      return [
+        "--keep-in-foreground",
+        `--conf-file=${join(folder, "services.conf")}`,
+        `--addn-hosts=${join(folder, "hosts")}`,
+        "--no-resolv",
+        "--no-hosts",
+        "--local=/test/",
+        "--local-ttl=1",
+        "--pid-file",
+        "--bind-interfaces",
+        "--listen-address=127.0.0.1",
+        `--port=${port}`,
+        // It would become nobody, who cannot read the folder.
+        ...(Deno.uid() === 0 ? ["--user=root"] : []),
+      ];
+    },
+    answers: (_folder, [port]) => connects(port!),
+  },
+  etcd: {
+    program: "etcd",
+    package: "etcd-server",
+    ports: 2, // clients, peers
+    arguments(folder, [port, peerPort]) {
+      const client = `http://127.0.0.1:${port}`;
+      const peer = `http://127.0.0.1:${peerPort}`;
+      return [
+        ...["--name", "test", "--data-dir", join(folder, "data")],
+        ...["--listen-client-urls", client, "--advertise-client-urls", client],
+        ...["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer],
+        ...["--initial-cluster", `test=${peer}`],
+      ];
+    },
+    async answers(_folder, [port]) {
+      try {
+        const response = await fetch(`http://127.0.0.1:${port}/health`, {
+          signal: AbortSignal.timeout(1000),
+        });
+        return (await response.text()).includes('"true"');
+      } catch {
+        return false;
+      }
+    },
+  },
+  zookeeper: {
+    program: "../share/zookeeper/bin/zkServer.sh",
+    package: "zookeeper",
+    ports: 1,
+    async arguments(folder, [port]) {
+      const settings = {
+        tickTime: 500,
+        dataDir: join(folder, "data"),
+        clientPort: port,
+        clientPortAddress: "127.0.0.1",
+        "admin.enableServer": false,
+        "4lw.commands.whitelist": "ruok",
+      };
+      const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}\n`);
+      await Deno.writeTextFile(join(folder, "zoo.cfg"), lines.join(""));
+      return ["start-foreground", join(folder, "zoo.cfg")];
+    },
+    environment: (folder) => ({
+      ZOO_LOG_DIR: folder,
+      JMXDISABLE: "true",
+      JVMFLAGS: "-Xmx96m -XX:+UseSerialGC -XX:TieredStopAtLevel=1",
+    }),
+    answers: (_folder, [port]) => says(port!, "ruok", "imok"),
+  },
 } satisfies Record<string, ServerRow>;
 
 /** A server that runs until it is disposed. */
@@ -65,6 +143,8 @@ export interface RunningServer extends AsyncDisposable {
 export interface ProvisionOptions {
   /** Ports to use instead of free ones. */
   ports?: readonly number[];
+  /** Folder of an earlier run, to go on with its data; it is not removed at the end. */
+  folder?: string;
   /** Where free ports are looked for; below the ephemeral range. */
   range?: { from: number; to: number };
   /** Longest wait for the first answer. */
@@ -81,25 +161,29 @@ export async function provision(
   const row: ServerRow = servers[kind];
   const program = await findOrInstall(row);
   const ports = options.ports ?? freePorts(row.ports, options.range ?? { from: 22_000, to: 32_000 });
-  const folder = await Deno.makeTempDir({ prefix: `weir-${kind}-` });
+  const folder = options.folder ?? await Deno.makeTempDir({ prefix: `weir-${kind}-` });
   const child = new Deno.Command(program, {
     args: await row.arguments(folder, ports),
     cwd: folder,
+    ...(row.environment ? { env: row.environment(folder) } : {}),
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
   }).spawn();
-  return await started(kind, row, { child, ports, folder }, options.startMs ?? 15_000);
+  const kept = options.folder !== undefined;
+  return await started(kind, row, { child, ports, folder, kept }, options.startMs ?? 15_000);
 }
 
 interface Parts {
   child: Deno.ChildProcess;
   ports: readonly number[];
   folder: string;
+  /** Somebody else removes the folder. */
+  kept: boolean;
 }
 
 async function started(kind: string, row: ServerRow, parts: Parts, startMs: number): Promise<RunningServer> {
-  const { child, ports, folder } = parts;
+  const { child, ports, folder, kept } = parts;
   const said = { text: "" };
   const listening = [listen(child.stdout, said), listen(child.stderr, said)];
   let running = true;
@@ -115,7 +199,7 @@ async function started(kind: string, row: ServerRow, parts: Parts, startMs: numb
   };
   const dispose = async () => {
     await stop();
-    await Deno.remove(folder, { recursive: true });
+    if (!kept) await Deno.remove(folder, { recursive: true });
   };
   const limit = performance.now() + startMs;
   while (running && performance.now() < limit) {
@@ -218,4 +302,20 @@ export function connects(port: number): Promise<boolean> {
     });
     socket.once("error", () => resolve(false));
   });
+}
+
+/** True when what listens on `port` answers `question` with `expected`. */
+export async function says(port: number, question: string, expected: string): Promise<boolean> {
+  try {
+    using conn = await Deno.connect({ hostname: "127.0.0.1", port });
+    await conn.write(new TextEncoder().encode(question));
+    const chunk = new Uint8Array(expected.length);
+    const count = await Promise.race([
+      conn.read(chunk),
+      new Promise<null>((resolve) => setTimeout(resolve, 500, null)),
+    ]);
+    return new TextDecoder().decode(chunk.subarray(0, count ?? 0)) === expected;
+  } catch {
+    return false;
+  }
 }
