@@ -1,6 +1,12 @@
 /** The commands of the control socket and of the meta pages: a table of what each does. */
 import type { ChannelMessage } from "../channel.ts";
-import type { LogLevel, ReloadAnswer, StacksAnswer } from "../control.ts";
+import {
+  type LogLevel,
+  type ReloadAnswer,
+  type StacksAnswer,
+  upstreamActions,
+  type UpstreamCommand,
+} from "../control.ts";
 import type { Asker } from "./event.ts";
 import { beginReload } from "./reload.ts";
 import type { ServiceState } from "./service_state.ts";
@@ -31,6 +37,7 @@ const commands: Record<string, Obey> = {
   restartWorker: (state, message) => restartWorker(state, Number(message.id)),
   reopenLogs: (state) => reopenLogs(state),
   logLevel: (state, message) => setLogLevel(state, message as unknown as LogLevel),
+  upstreamCommand: (state, message) => tellUpstream(state, message),
   stacks: (state) => takeStacks(state),
 };
 
@@ -75,6 +82,47 @@ function setLogLevel(state: ServiceState, { logger, level, ttlMs }: LogLevel): u
   state.logging.setLevel(logger, level, ttlMs);
   for (const child of state.all()) child.channel?.send({ type: "logLevel", logger, level, ttlMs });
   return { ok: true };
+}
+
+/** Passes an operator's word on to all workers, and keeps it for those to come. */
+function tellUpstream(state: ServiceState, message: ChannelMessage): unknown {
+  const command = upstreamCommandOf(message);
+  const { upstream, action, endpoint, breaker, reason } = command;
+  const no = (why: string) => new TypeError(`Cannot ${action} ${endpoint || breaker || upstream}: ${why}`);
+  if (!Object.hasOwn(state.plan.upstreams, upstream)) {
+    throw no(`there is no upstream ${JSON.stringify(upstream)}`);
+  }
+  const ofEndpoint = action === "eject" || action === "restore";
+  if (ofEndpoint && endpoint === "") throw no("it needs an `endpoint`");
+  if (!ofEndpoint && state.plan.upstreams[upstream]!.breaker === null) throw no(`${upstream} has no breaker`);
+  if (!state.standing.take(command)) throw no("too many such commands are in force");
+  const workers = state.all("worker");
+  for (const child of workers) child.channel?.send({ ...command });
+  state.log.warn(`upstream ${upstream}: ${action}`, { endpoint, breaker, reason, workers: workers.length });
+  return { ok: true, workers: workers.length };
+}
+
+/** Takes the message apart; everything in it comes from outside. */
+function upstreamCommandOf(message: ChannelMessage): UpstreamCommand {
+  const text = (key: string) => {
+    const value = message[key] ?? "";
+    if (typeof value === "string" && value.length <= 300 && !/\p{Cc}/u.test(value)) return value;
+    throw new TypeError(`Cannot command the upstream: \`${key}\` must be a line of at most 300 characters`);
+  };
+  const action = upstreamActions.find((known) => known === message.action);
+  if (action === undefined) {
+    throw new TypeError(
+      `Cannot command the upstream: \`action\` must be one of ${upstreamActions.join(", ")}`,
+    );
+  }
+  return {
+    type: "upstreamCommand",
+    upstream: text("upstream"),
+    action,
+    endpoint: text("endpoint"),
+    breaker: text("breaker"),
+    reason: text("reason"),
+  };
 }
 
 async function takeStacks(state: ServiceState): Promise<StacksAnswer> {

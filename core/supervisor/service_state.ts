@@ -20,6 +20,7 @@ import { Output } from "./output.ts";
 import type { Actual, Goal, Seat } from "./reconcile.ts";
 import type { RuntimeFolder } from "./runtime_folder.ts";
 import type { ServiceMemory } from "./service_memory.ts";
+import { StandingCommands } from "./standing_commands.ts";
 import { SteeringGroups } from "./steering_groups.ts";
 import type { SupervisorOptions } from "./supervisor_options.ts";
 
@@ -50,6 +51,7 @@ export class ServiceState {
   readonly exits = new ExitHistory();
   readonly addresses = new ListeningAddresses();
   readonly certificates = new CertificateWatch();
+  readonly standing = new StandingCommands();
   /** Plans by generation: the one that serves, and those of processes that are still there. */
   readonly plans = new Map<number, Plan>();
   readonly stdout: Output;

@@ -93,6 +93,9 @@ export function adoptChild(
     terminal: state.options.terminal ?? false,
   };
   channel.send({ ...message });
+  if (child.role === "worker") {
+    for (const command of state.standing.of(plan.upstreams)) channel.send({ ...command });
+  }
   if (child.role === "governor") channel.send({ ...state.status() });
   return (received) => {
     // The governor's pages may give the same commands as the command line.
