@@ -7,7 +7,7 @@ import { Refusal } from "../../core/errors.ts";
 import type { HttpListenerPlan } from "../../core/manifest/plan.ts";
 import { type Connection, type ListenerHost, Phase } from "../../core/protocol.ts";
 import type { Reason } from "../../core/reasons.ts";
-import { instantStatus, isStreaming, type NativeServing, serveNative } from "./native_server.ts";
+import { fieldOf, instantStatus, isStreaming, type NativeServing, serveNative } from "./native_server.ts";
 import { refusalResponse } from "./refusal_response.ts";
 import { answerHalfClosed } from "./half_closed.ts";
 import { type BodyDeclaration, BoundedBody, declaredBody, headBytes, isPlainHost } from "./request_limits.ts";
@@ -310,8 +310,8 @@ function isUntouched(request: Request, response: Response): boolean {
 }
 
 function asksToClose(response: Response): boolean {
-  const value = response.headers.get("connection");
-  return value !== null && value.toLowerCase().split(",").some((one) => one.trim() === "close");
+  const value = fieldOf(response, "connection");
+  return value !== undefined && value.toLowerCase().split(",").some((one) => one.trim() === "close");
 }
 
 function withClose(response: Response): Response {

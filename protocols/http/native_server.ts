@@ -147,3 +147,51 @@ export function rawFields(request: Request): Iterable<readonly [string, string]>
   const list = inner?.headerList;
   return Array.isArray(list) ? list : request.headers;
 }
+
+const nativeResponse: symbol | undefined = markOf("serve native response");
+
+/** What is used of the runtime's own part of a Response. */
+interface Inner {
+  headerList: [string, string][];
+}
+
+/**
+ * An answer of bytes with `fields` exactly as they are, for half of what the constructor takes for them. Names must be
+ * tokens and values free of control characters: nobody looks at them again, and the runtime's writer does not survive
+ * such values. Where this runtime works differently the constructor makes it.
+ */
+export function responseOfFields(
+  body: Uint8Array<ArrayBuffer> | null,
+  status: number,
+  fields: [string, string][],
+): Response {
+  if (!takesFields) return new Response(body, { status, headers: fields });
+  const response = new Response(body, { status });
+  const marks = response as unknown as Record<symbol, unknown>;
+  (marks[innerResponse!] as Inner).headerList = fields;
+  // Not over with its status and its body alone any more.
+  marks[fastStatus!] = 0;
+  return response;
+}
+
+/** Whether a Response of bytes keeps its fields in a list, and has no other copy of itself that would be sent instead. */
+const takesFields = fastStatus !== undefined && nativeResponse !== undefined && innerResponse !== undefined &&
+  [null, new Uint8Array(1)].every((body) => {
+    const marks = new Response(body, { status: 201 }) as unknown as Record<symbol, unknown>;
+    const inner = marks[innerResponse] as Partial<Inner> | undefined;
+    return marks[nativeResponse] === null && typeof marks[fastStatus] === "number" &&
+      Array.isArray(inner?.headerList) && inner.headerList.length === 0;
+  });
+
+/** The values of field `name` (in lower case) of an answer, joined; undefined where it has none. */
+export function fieldOf(response: Response, name: string): string | undefined {
+  const inner = takesFields &&
+    (response as unknown as Record<symbol, Partial<Inner> | undefined>)[innerResponse!];
+  if (!inner || !Array.isArray(inner.headerList)) return response.headers.get(name) ?? undefined;
+  let found: string | undefined;
+  for (const [given, value] of inner.headerList) {
+    if (given.length !== name.length || given.toLowerCase() !== name) continue;
+    found = found === undefined ? value : `${found}, ${value}`;
+  }
+  return found;
+}

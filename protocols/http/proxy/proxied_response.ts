@@ -3,6 +3,7 @@
  * nor packed). Fields that the runtime's server would take for a reason to end the process are found here.
  */
 import type { FlatHeaders, HttpReply } from "../client/message.ts";
+import { responseOfFields } from "../native_server.ts";
 import { Fate, fates, namedFields } from "./hop_headers.ts";
 
 const fieldName = /^[!#$%&'*+.^`|~\w-]+$/;
@@ -19,23 +20,25 @@ export function toResponse(reply: HttpReply, method: string): Response | undefin
   }
   if (method === "HEAD") {
     dropBody(reply);
-    if (reply.bodyBytes < 0) return new Response(nothingYet(status), { status, headers: fields });
-    fields.push(["content-length", `${reply.bodyBytes}`]);
-    return new Response(null, { status, headers: fields });
+    if (reply.bodyBytes >= 0) fields.push(["content-length", `${reply.bodyBytes}`]);
+    else if (!isBodiless(status)) return new Response(nothingYet(), { status, headers: fields });
+    return responseOfFields(null, status, fields);
   }
-  if (status === 204 || status === 205 || status === 304) {
+  if (isBodiless(status)) {
     dropBody(reply);
-    return new Response(null, { status, headers: fields });
+    return responseOfFields(null, status, fields);
   }
   const { body } = reply;
-  // With a length the runtime notices a body that ends too early, and does not chunk it.
-  if (reply.bodyBytes >= 0 && body instanceof ReadableStream) {
-    fields.push(["content-length", `${reply.bodyBytes}`]);
+  if (!(body instanceof ReadableStream)) {
+    return responseOfFields(body as Uint8Array<ArrayBuffer> | null, status, fields);
   }
-  return new Response(body as Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> | null, {
-    status,
-    headers: fields,
-  });
+  // With a length the runtime notices a body that ends too early, and does not chunk it.
+  if (reply.bodyBytes >= 0) fields.push(["content-length", `${reply.bodyBytes}`]);
+  return new Response(body, { status, headers: fields });
+}
+
+function isBodiless(status: number): boolean {
+  return status === 204 || status === 205 || status === 304;
 }
 
 /** The body of `reply` is not wanted. */
@@ -44,8 +47,7 @@ export function dropBody({ body }: HttpReply): void {
 }
 
 /** Without a length: for the answer to HEAD the runtime would write `content-length: 0` where there is no body. */
-function nothingYet(status: number): ReadableStream<Uint8Array> | null {
-  if (status === 204 || status === 205 || status === 304) return null;
+function nothingYet(): ReadableStream<Uint8Array> {
   return new ReadableStream({ start: (controller) => controller.close() });
 }
 
