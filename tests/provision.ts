@@ -127,7 +127,32 @@ export const servers = {
     }),
     answers: (_folder, [port]) => says(port!, "ruok", "imok"),
   },
+  redis: redisRow([]),
+  /** A Redis that speaks RESP2 only, as those before 6.0. */
+  redisOld: redisRow([`rename-command HELLO ""`]),
 } satisfies Record<string, ServerRow>;
+
+function redisRow(configuration: string[]): ServerRow {
+  return {
+    program: "redis-server",
+    package: "redis-server",
+    ports: 1,
+    async arguments(folder, [port]) {
+      const lines = [
+        `bind 127.0.0.1`,
+        `port ${port}`,
+        `dir ${folder}`,
+        `save ""`,
+        `daemonize no`,
+        `enable-debug-command yes`,
+        ...configuration,
+      ];
+      await Deno.writeTextFile(join(folder, "redis.conf"), lines.join("\n") + "\n");
+      return [join(folder, "redis.conf")];
+    },
+    answers: (_folder, [port]) => connects(port!),
+  };
+}
 
 /** A server that runs until it is disposed. */
 export interface RunningServer extends AsyncDisposable {
