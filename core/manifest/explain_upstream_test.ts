@@ -43,7 +43,9 @@ Deno.test("upstreamStack() lists the parts in request order, each with its reaso
   }
   assert.ok(full.every(({ on }) => on));
   const off = small.filter(({ on }) => !on);
-  assert.deepEqual(off.map(({ name }) => name), ["throttle", "retry", "hedge", "breaker", "fallback"]);
+  assert.deepEqual(off.map(({ name }) => name), ["throttle", "hedge", "breaker", "fallback"]);
+  const retry = small.find(({ name }) => name === "retry")!;
+  assert.deepEqual([retry.values, /2 attempts, budget 20%/.test(retry.note)], [[], true]);
   for (const { name, note, values } of off) assert.ok(note !== "" && values.length === 0, name);
 });
 
