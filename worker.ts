@@ -10,6 +10,7 @@ import type { Plan } from "./core/manifest/plan.ts";
 import { localStatsMemory, openStatsFile } from "./core/stats/mod.ts";
 import { joinSupervisor } from "./core/supervisor/join_supervisor.ts";
 import { sendSnapshots } from "./core/worker/send_snapshots.ts";
+import { askForShortSlices } from "./core/worker/short_slices.ts";
 import { startWorker, type Worker } from "./core/worker/worker.ts";
 import { protocols, serverFilters } from "./protocols.ts";
 
@@ -33,6 +34,8 @@ const logging = createLogging(plan.logs, {
 });
 const log = logging.logger("worker");
 captureConsole(logging.logger("console"));
+// A sibling that never stops must not make this one wait a whole slice whenever it wakes.
+askForShortSlices(0.1);
 
 // What nobody caught is a defect of user code, and no reason to drop the requests of everybody else.
 globalThis.addEventListener("unhandledrejection", (event) => {
