@@ -44,7 +44,12 @@ export interface UpstreamsInit {
   shared: SharedNumbers;
   clock: Clock;
   logger(name: string): Log;
+  /** Opens sessions instead of dialling: for simulations. */
+  open?: OpenSession;
 }
+
+// deno-lint-ignore no-explicit-any
+type OpenSession = (host: Omit<SessionHost, "tls" | "alpn">) => Promise<Session<any, any>>;
 
 /** At most this many connections are kept open ahead per upstream and worker, however many endpoints there are. */
 const mostWarm = 64;
@@ -188,7 +193,7 @@ export class BuiltUpstream {
       log: this.#log,
       capacity: this.#capacity,
       fill: this.protocol.pipeline !== undefined,
-      open: (host) => this.#open(host),
+      open: this.#init.open ?? ((host) => this.#open(host)),
     });
   }
 
