@@ -149,8 +149,11 @@ export interface UpstreamProtocol<Request, Reply, Handle> {
   readonly name: UpstreamPlan["protocol"];
   /** ALPN names offered on TLS connections. */
   readonly alpn: (plan: UpstreamPlan) => readonly string[];
-  /** Most attempts at once on one connection; undefined: `pool.pipeline` as it is given. */
-  readonly pipeline?: (plan: UpstreamPlan) => number;
+  /**
+   * Most attempts at once on one connection, whatever they are: one connection is filled before a second is opened.
+   * Undefined, or where it says so: `pool.pipeline` as it is given, and only for what may be sent twice.
+   */
+  readonly pipeline?: (plan: UpstreamPlan) => number | undefined;
   /** Speaks over a connected (and, with `tls`, authenticated) stream; handshakes of its own count as connecting. */
   connect(stream: ByteStream, host: SessionHost): Session<Request, Reply> | Promise<Session<Request, Reply>>;
   judge(reply: Reply): Verdict;

@@ -259,7 +259,7 @@ export class SessionPool {
     const { session } = held;
     for (let waiter = this.#first; waiter && session.open && session.inflight < session.capacity;) {
       const next = waiter.nextWaiter;
-      if (!waiter.alone || session.inflight === 0) {
+      if (!waiter.alone || this.#parts.fill || session.inflight === 0) {
         this.#leave(waiter);
         waiter.ready(session);
       }

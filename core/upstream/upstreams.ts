@@ -192,7 +192,7 @@ export class BuiltUpstream {
       clock: this.#init.clock,
       log: this.#log,
       capacity: this.#capacity,
-      fill: this.protocol.pipeline !== undefined,
+      fill: this.protocol.pipeline?.(this.plan) !== undefined,
       open: this.#init.open ?? ((host) => this.#open(host)),
     });
   }
