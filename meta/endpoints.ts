@@ -15,6 +15,9 @@ import { healthz, livez, readyz } from "./pages/probes.ts";
 import { series } from "./pages/series.ts";
 import { stacks } from "./pages/stacks.ts";
 import { status } from "./pages/status.ts";
+import { upstreamCommands } from "./pages/upstream_commands.ts";
+import { upstream } from "./pages/upstream.ts";
+import { upstreams } from "./pages/upstreams.ts";
 import { version } from "./pages/version.ts";
 import { workers } from "./pages/workers.ts";
 
@@ -25,6 +28,8 @@ export const endpoints: readonly Endpoint[] = [
   workers,
   listeners,
   listener,
+  upstreams,
+  upstream,
   connections,
   inflight,
   pools,
@@ -42,4 +47,5 @@ export const endpoints: readonly Endpoint[] = [
   restartWorker,
   logLevel,
   logReopen,
+  ...upstreamCommands,
 ];

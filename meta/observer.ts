@@ -8,9 +8,11 @@ import type { Plan } from "../core/manifest/plan.ts";
 import {
   History,
   readConnections,
+  readEndpoints,
   readInflight,
   readSeries,
   readSlots,
+  readUpstreams,
   renderPrometheus,
   type Series,
   type StatsMemory,
@@ -33,6 +35,7 @@ export interface ObserverOptions {
 
 const historySeries = 512;
 const rateSeconds = 10;
+const living = { limit: Infinity, only: ({ alive }: { alive: boolean }) => alive };
 
 /** See the header. */
 export class Observer {
@@ -82,6 +85,8 @@ export class Observer {
       // What was killed leaves its rows behind; nothing of it is open or in flight any more.
       inflight: (limit) => readInflight(memory, { limit, only: ({ alive }) => alive }),
       connections: (limit) => readConnections(memory, { limit, only: ({ alive }) => alive }),
+      endpoints: once(() => readEndpoints(memory, living).rows),
+      upstreams: once(() => readUpstreams(memory, living).rows),
       trend: (one) => this.#trend(one),
       recentLatency: (one) => this.#recent.window(one),
       prometheus: () => renderPrometheus(series()),

@@ -6,7 +6,15 @@
 
 import type { ControlRequest, StackAnswer, SupervisorState } from "../core/control.ts";
 import type { Plan } from "../core/manifest/plan.ts";
-import type { InflightRequest, OpenConnection, Rows, Series, SlotInfo } from "../core/stats/mod.ts";
+import type {
+  InflightRequest,
+  OpenConnection,
+  Rows,
+  Series,
+  SlotInfo,
+  WorkerEndpoint,
+  WorkerUpstream,
+} from "../core/stats/mod.ts";
 import type { ExitCount } from "./exit_counter.ts";
 import type { ProcessFigures } from "./process_sampler.ts";
 import type { Window } from "./recent_latency.ts";
@@ -69,6 +77,10 @@ export interface Sight {
   slots(): SlotInfo[];
   inflight(limit: number): Rows<InflightRequest>;
   connections(limit: number): Rows<OpenConnection>;
+  /** Endpoints of all upstreams, as each living worker sees them. */
+  endpoints(): WorkerEndpoint[];
+  /** Upstreams as each living worker sees them. */
+  upstreams(): WorkerUpstream[];
   trend(series: Series): Trend;
   /** The last minute of a histogram. */
   recentLatency(series: Series): Window | undefined;

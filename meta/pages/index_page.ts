@@ -25,7 +25,7 @@ export function index(table: () => readonly Endpoint[]): Endpoint {
           attentionTable(attention(sight, new SeriesIndex(sight.series()))),
           serviceFacts(sight),
           pageTable(sight, all.filter((one) => one.method === "GET"), base),
-          commandTable(all.filter((one) => one.method === "POST"), base),
+          commandTable(sight, all.filter((one) => one.method === "POST"), base),
           commandForms(),
         ],
       };
@@ -59,7 +59,11 @@ function pageTable(sight: Sight, pages: readonly Endpoint[], base: string): Tabl
   };
 }
 
-function commandTable(commands: readonly Endpoint[], base: string): Table {
+function commandTable({ plan }: Sight, all: readonly Endpoint[], base: string): Table {
+  const [upstream] = Object.keys(plan.upstreams);
+  const commands = all.filter(({ path }) => upstream !== undefined || !path.includes(":name"));
+  const named = (path: string) =>
+    path.replace(":id", "1").replace(":name", encodeURIComponent(upstream ?? ""));
   return {
     kind: "table",
     key: "commands",
@@ -73,7 +77,7 @@ function commandTable(commands: readonly Endpoint[], base: string): Table {
     rows: commands.map((command) => [
       command.path,
       command.summary,
-      cell(exampleLine(base, "POST", command.path.replace(":id", "1") + (command.example ?? "")), "code", {
+      cell(exampleLine(base, "POST", named(command.path) + (command.example ?? "")), "code", {
         tone: "quiet",
       }),
     ]),

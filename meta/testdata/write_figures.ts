@@ -1,6 +1,6 @@
 /** Writes figures into a slot as a worker does, so that every page has something to show. */
 
-import { type SlotWriter, type StatsMemory } from "../../core/stats/mod.ts";
+import { type EndpointFigures, type SlotWriter, type StatsMemory } from "../../core/stats/mod.ts";
 
 /** Fills slot `number` for worker `id` of this process and returns its writer. */
 export function writeFigures(memory: StatsMemory, number: number, id: number, pid = Deno.pid): SlotWriter {
@@ -29,6 +29,7 @@ export function writeFigures(memory: StatsMemory, number: number, id: number, pi
   writer.counter("weir_pool_runs_total", { pool: "crypto", outcome: "ok" }).add(50);
   writer.histogram("weir_pool_run_seconds", { pool: "crypto" }).record(12);
   writer.counter("app_odd_total", { text: 'quote " back \\ line\nend' }, "Odd labels").add(1);
+  writeUpstreams(writer, id);
   const listener = writer.intern("api");
   const connection = writer.connections.open(listener, "10.0.0.1", true, now - 30_000);
   writer.connections.request(connection, now - 100);
@@ -38,4 +39,63 @@ export function writeFigures(memory: StatsMemory, number: number, id: number, pi
   writer.inflight.mark(row, "asking the database \x1b[31m", now - 1400);
   writer.inflight.begin(listener, -1, now - 20, "POST /orders");
   return writer;
+}
+
+/** Two upstreams: one in trouble, one that is well. */
+function writeUpstreams(writer: SlotWriter, id: number): void {
+  const now = Date.now();
+  const labels = { upstream: "users" };
+  for (const [reason, count] of Object.entries({ ok: 900, upstream_timeout: 12, breaker_open: 3, client_left: 1 })) {
+    writer.counter("weir_upstream_calls_total", { ...labels, reason }, "Calls by how they ended").add(count);
+  }
+  writer.counter("weir_upstream_calls_total", { upstream: "cache", reason: "ok" }).add(5000);
+  const duration = writer.histogram("weir_upstream_call_duration_seconds", labels);
+  for (let i = 0; i < 900; i++) duration.record(2 + i % 30);
+  for (const [failure, count] of Object.entries({ none: 900, timeout: 20, refused: 7 })) {
+    writer.counter("weir_upstream_attempts_total", { ...labels, failure }).add(count);
+  }
+  writer.counter("weir_upstream_retries_total", labels).add(15);
+  writer.gauge("weir_upstream_in_flight", labels).set(5);
+  for (const [state, count] of Object.entries({ idle: 3, busy: 5, waiters: 2 })) {
+    writer.gauge("weir_upstream_connections", { ...labels, state }).set(count);
+  }
+  writer.gauge("weir_upstream_breaker", { ...labels, breaker: "GET" }, "", "max").set(0);
+  writer.gauge("weir_upstream_breaker", { ...labels, breaker: "POST" }, "", "max").set(1);
+  const row = (address: string, figures: Partial<EndpointFigures>, upstream = "users", role: string | null = null) => {
+    writer.endpoints.row(upstream, address, role).set({
+      state: "usable",
+      until: 0,
+      cause: "",
+      weight: 1,
+      priority: 0,
+      ewmaMs: 3.2 + id,
+      inflight: 1,
+      idle: 2,
+      busy: 1,
+      waiters: 0,
+      attempts: 450,
+      failures: 0,
+      oldestMs: 0,
+      ...figures,
+    });
+  };
+  row("10.0.0.1:80", { inflight: 3, busy: 3, oldestMs: 140 });
+  row("10.0.0.2:80", id === 1
+    ? { state: "ejected", until: now + 12_300, cause: "5 failures in a row, the last: connect <b>", failures: 9, ewmaMs: 0 }
+    : { failures: 2 });
+  row("10.0.0.3:80", { state: "operator", cause: "slow disk", weight: 2 }, "users", "replica");
+  row("[2001:db8::1]:8080", { priority: 1, attempts: 0, inflight: 0, busy: 0, ewmaMs: 0 });
+  row("127.0.0.1:6379", { attempts: 5000, idle: 1, ewmaMs: 0.2 }, "cache");
+  const calm = { error: "", cached: false, panic: false, breakers: "", retryLeft: 42.5, throttleInflight: 0, throttleWaiting: 0 };
+  writer.upstreams.set("users", {
+    ...calm,
+    source: "dns users.internal",
+    updatedAt: now - 4000,
+    error: "no such name: users.internal",
+    cached: true,
+    breakers: "POST open",
+    throttleInflight: 5,
+    throttleWaiting: 2,
+  });
+  writer.upstreams.set("cache", { ...calm, source: "static", updatedAt: now - 60_000 });
 }
