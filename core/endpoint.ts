@@ -71,6 +71,8 @@ export class Endpoint {
   /** Owner: the balancer. Peak-EWMA of the attempts' latency, ms; 0 while unknown. */
   ewmaMs = 0;
   ewmaAt = 0;
+  /** Owner: the balancer. Share of its attempts of late that failed, 0..1. */
+  failing = 0;
   /** Owner: health. Whether calls may go to it, panic aside; `why` where not. */
   healthy = true;
   why: OutOfUse | "" = "";

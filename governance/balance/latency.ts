@@ -1,6 +1,7 @@
 /**
- * The latency of endpoints as p2c judges it: peak EWMA (Finagle). A slower answer than expected is taken at once, faster
- * ones count the more the longer ago the last answer was.
+ * How endpoints answer, as p2c judges it: peak EWMA of the latency (Finagle) and share of failures. A slower answer than
+ * expected is taken at once, faster ones count the more the longer ago the last one was. A failure that comes fast says
+ * nothing good: it counts as a failure alone, and as its latency only where that is worse than what is known.
  */
 import type { Endpoint } from "../../core/endpoint.ts";
 import type { Outcome } from "../../core/upstream/contract.ts";
@@ -12,10 +13,18 @@ import type { Outcome } from "../../core/upstream/contract.ts";
 const decayMs = 10_000 / 3;
 /** Latency before any answer was seen (Envoy's default_rtt). */
 const unknownMs = 10;
-/** A failure counts as this many times the typical latency at least: who fails fast must not look attractive. */
-const failureFactor = 4;
 /** Share of an answer that goes into the typical latency. */
 const typicalShare = 1 / 64;
+/** Share of an attempt that goes into the share of failures at least: with many per second they are counted. */
+const leastShare = 1 / 16;
+/** An endpoint counts as dearer by 1 / (share of successes)²; of those that always fail, as if one in 30 succeeded. */
+const leastSuccess = 1 / 30;
+
+/** Factor by which failures make `endpoint` dearer, 1 to 900. */
+export function failureFactor({ failing }: Endpoint): number {
+  const success = Math.max(leastSuccess, 1 - failing);
+  return 1 / (success * success);
+}
 
 /** What is known of the latencies of one upstream. */
 export class Latency {
@@ -26,18 +35,22 @@ export class Latency {
     return this.#typicalMs || unknownMs;
   }
 
-  /** An attempt ended: keeps `ewmaMs` and `ewmaAt` of `endpoint`. */
-  observe(endpoint: Endpoint, outcome: Outcome): void {
-    let ms = Math.max(outcome.latencyMs, 0.01);
-    if (!outcome.ok) ms = Math.max(ms, failureFactor * this.typicalMs);
-    else if (this.#typicalMs === 0) this.#typicalMs = ms;
+  /** An attempt ended: keeps `ewmaMs`, `ewmaAt` and `failing` of `endpoint`. */
+  observe(endpoint: Endpoint, { ok, latencyMs, now }: Outcome): void {
+    const ms = Math.max(latencyMs, 0.01);
+    const known = endpoint.ewmaMs;
+    const left = known === 0 ? 0 : Math.exp(-Math.max(0, now - endpoint.ewmaAt) / decayMs);
+    if (ok) this.#typical(ms);
+    if (ms >= known) endpoint.ewmaMs = ok ? ms : Math.max(ms, known || this.typicalMs);
+    else if (ok) endpoint.ewmaMs = ms + (known - ms) * left;
+    const share = Math.max(leastShare, 1 - left);
+    if (!ok) endpoint.failing += (1 - endpoint.failing) * Math.min(share, 0.5);
+    else if (endpoint.failing > 0) endpoint.failing *= 1 - share;
+    endpoint.ewmaAt = now;
+  }
+
+  #typical(ms: number): void {
+    if (this.#typicalMs === 0) this.#typicalMs = ms;
     else this.#typicalMs += (ms - this.#typicalMs) * typicalShare;
-    const knownMs = endpoint.ewmaMs;
-    if (knownMs === 0 || ms >= knownMs) endpoint.ewmaMs = ms;
-    else {
-      const agoMs = Math.max(0, outcome.now - endpoint.ewmaAt);
-      endpoint.ewmaMs = ms + (knownMs - ms) * Math.exp(-agoMs / decayMs);
-    }
-    endpoint.ewmaAt = outcome.now;
   }
 }

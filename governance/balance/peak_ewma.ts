@@ -1,10 +1,10 @@
 /**
  * `p2c`: the default. Of two members the one with the lower expected latency, which is its peak EWMA (latency.ts) times
- * what is in flight there (Finagle). A member nothing is known of counts as typical, so that it is tried like the others
+ * what is in flight there (Finagle), and dearer the more of its attempts fail (go-zero). A member nothing is known of counts as typical, so that it is tried like the others
  * and not flooded: what is in flight makes it dearer until it answers.
  */
 import type { Clock } from "../../core/clock.ts";
-import type { Latency } from "./latency.ts";
+import { failureFactor, type Latency } from "./latency.ts";
 import type { Member } from "./member.ts";
 import { TwoChoices } from "./two_choices.ts";
 
@@ -22,6 +22,6 @@ export class PeakEwma extends TwoChoices {
   }
 
   protected cost({ endpoint }: Member, load: number): number {
-    return (endpoint.ewmaMs || this.#latency.typicalMs) * (load + 1);
+    return (endpoint.ewmaMs || this.#latency.typicalMs) * (load + 1) * failureFactor(endpoint);
   }
 }

@@ -7,6 +7,9 @@ import type { Member } from "./member.ts";
 
 /** Points of an endpoint of mean weight: this many to twice as many. Shares are then within some 8 % of what is due. */
 const meanPoints = 32;
+/** Of more endpoints than this each has fewer, so that a change costs little: some 15 % then. Passing it moves keys, once. */
+const manyMembers = 1024;
+const meanPointsOfMany = 8;
 /** Points of one endpoint at most; one whose share is more than 64 times the mean gets less than its due. */
 const mostPoints = 2048;
 
@@ -26,7 +29,8 @@ export class RingPoints {
   rebuild(usable: readonly Member[], all: readonly Member[]): void {
     let sum = 0;
     for (const { endpoint } of all) sum += endpoint.spec.weight;
-    const unit = 2 ** Math.floor(Math.log2(sum / Math.max(1, all.length))) / meanPoints;
+    const mean = 2 ** Math.floor(Math.log2(sum / Math.max(1, all.length)));
+    const unit = mean / (all.length > manyMembers ? meanPointsOfMany : meanPoints);
     if (this.#counts.length < usable.length) this.#counts = new Uint32Array(usable.length);
     const counts = this.#counts;
     this.#size = 0;
