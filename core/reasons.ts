@@ -84,6 +84,7 @@ export const reasons = {
   upstream_throttled: row("service", "upstream", 503, "as many calls to the upstream run and wait as may"),
   breaker_open: row("service", "upstream", 503, "the breaker of the upstream is open"),
   slot_leaked: row("service", "handler", 504, "the request held its slot far beyond its deadline"),
+  no_upgrade: row("service", "head", 501, "this connection cannot switch to another protocol"),
 } as const satisfies Record<string, ReasonRow>;
 
 /** A code of the table. */

@@ -5,8 +5,9 @@
  */
 import { Refusal } from "../../core/errors.ts";
 import type { HttpListenerPlan } from "../../core/manifest/plan.ts";
-import { type Connection, type ListenerHost, Phase } from "../../core/protocol.ts";
+import { type ByteStream, type Connection, type ListenerHost, Phase } from "../../core/protocol.ts";
 import type { Reason } from "../../core/reasons.ts";
+import { nodeStream } from "../../core/worker/listen_node.ts";
 import { fieldOf, instantStatus, isStreaming, type NativeServing, serveNative } from "./native_server.ts";
 import { refusalResponse } from "./refusal_response.ts";
 import { answerHalfClosed } from "./half_closed.ts";
@@ -48,7 +49,7 @@ const takenOverResponse = () => new Response(null, { status: 200 });
 
 /** See the module's header. */
 export class NativeConnection implements Upgrader {
-  readonly #connection: Connection;
+  readonly connection: Connection;
   readonly #host: HttpHost;
   readonly #service: HttpService;
   readonly #serving: NativeServing;
@@ -67,7 +68,7 @@ export class NativeConnection implements Upgrader {
   #request: Request | undefined;
 
   constructor(connection: Connection, host: HttpHost, service: HttpService) {
-    this.#connection = connection;
+    this.connection = connection;
     this.#host = host;
     this.#service = service;
     this.#http2 = connection.alpn === "h2";
@@ -96,7 +97,7 @@ export class NativeConnection implements Upgrader {
   #over(reason: Reason): void {
     removeUpgrader(this);
     if (this.#takenOver) return;
-    this.#connection.done(this.#endReason ?? reason);
+    this.connection.done(this.#endReason ?? reason);
   }
 
   #finish(): void {
@@ -108,7 +109,7 @@ export class NativeConnection implements Upgrader {
   }
 
   #serve(request: Request, info: Info): Response | Promise<Response> {
-    const connection = this.#connection;
+    const connection = this.connection;
     const { url, method } = request;
     const slash = url.indexOf("/", 8);
     const target = slash < 0 ? "/" : url.slice(slash);
@@ -149,7 +150,7 @@ export class NativeConnection implements Upgrader {
   #checkHead(request: Request, targetLength: number): Reason | undefined {
     const { limits } = this.#host.plan;
     if (targetLength > limits.url) return "url_too_long";
-    const count = this.#connection.requests;
+    const count = this.connection.requests;
     if (!this.#heavy && count % measureEvery !== 0) return undefined;
     const bytes = headBytes(request);
     this.#heavy = bytes > limits.headers / 4;
@@ -164,7 +165,7 @@ export class NativeConnection implements Upgrader {
     bounded: BoundedBody | undefined,
     answer: Response | Refusal,
   ): Response | Promise<Response> {
-    const connection = this.#connection;
+    const connection = this.connection;
     const response = answer instanceof Refusal ? refusalResponse(answer, false) : answer;
     const unread = body !== undefined && !this.#http2 &&
       (bounded
@@ -176,7 +177,7 @@ export class NativeConnection implements Upgrader {
       if (bounded) bounded.drop();
     }
     // The connection is not the server's any more: the answer must not come before it knows.
-    if (this.#socket) return this.#serving.finished.then(() => response, () => response);
+    if (this.#takenOver) return this.#serving.finished.then(takenOverResponse, takenOverResponse);
     if (instantStatus(response) === 0) {
       if (asksToClose(response)) connection.closing = true;
       if (isStreaming(response)) return this.#watch(request, response, info, unread);
@@ -195,7 +196,7 @@ export class NativeConnection implements Upgrader {
     info: Info,
     unread: boolean,
   ): Response | Promise<Response> {
-    const connection = this.#connection;
+    const connection = this.connection;
     // The first piece of a stream comes too late for a peer that has closed its side, like an answer that was awaited.
     const last = connection.peerLeft?.() ? this.#toHalfClosed(request, response) : undefined;
     if (last) return last;
@@ -211,7 +212,7 @@ export class NativeConnection implements Upgrader {
    * pipelined behind it are lost with the runtime's buffer. Not over TLS, where the bytes are the runtime's alone.
    */
   #toHalfClosed(request: Request, answer: Response | Refusal): Promise<Response> | undefined {
-    const connection = this.#connection;
+    const connection = this.connection;
     if (this.#http2 || this.#active > 1) return undefined;
     const response = answer instanceof Refusal ? refusalResponse(answer, true) : answer;
     const writer = this.#takenOver ? undefined : connection.lastWriter?.();
@@ -232,27 +233,43 @@ export class NativeConnection implements Upgrader {
 
   #between(): void {
     this.#request = undefined;
-    if (--this.#active === 0) this.#connection.enter(Phase.idle);
+    if (--this.#active === 0) this.connection.enter(Phase.idle);
+  }
+
+  get takesOver(): boolean {
+    return !this.#http2 && !this.connection.tls && this.#active === 1;
+  }
+
+  takeOver(): ByteStream | undefined {
+    const fd = this.takesOver && !this.connection.peerLeft?.() ? this.#detach() : -1;
+    return fd < 0 ? undefined : nodeStream(socketOf(fd, true));
   }
 
   /**
-   * Takes the connection away from the runtime's server: a second descriptor of its socket goes to the WebSocket, the
+   * Takes the connection away from the runtime's server: a second descriptor of its socket goes to somebody else, the
    * first is closed without a word. What the server would still write, it writes to nobody.
    */
+  #detach(): number {
+    const { connection } = this;
+    const fd = this.#takenOver || connection.tls ? -1 : connection.detach?.() ?? -1;
+    if (fd < 0) return fd;
+    this.#takenOver = true;
+    this.#serving.kill();
+    connection.enter(Phase.stream);
+    return fd;
+  }
+
   upgrade(request: Request, options: Deno.UpgradeWebSocketOptions): Deno.WebSocketUpgrade {
     checkUpgrade(request);
-    const connection = this.#connection;
+    const { connection } = this;
     if (this.#active > 1) throw new TypeError("Cannot upgrade: the connection serves other requests");
-    const fd = connection.tls ? -1 : connection.detach?.() ?? -1;
+    const headers = new Headers(request.headers);
+    const fd = this.#detach();
     if (fd < 0) {
       throw new TypeError(
         "Cannot upgrade: WebSockets need a connection without TLS; let a proxy end TLS before it",
       );
     }
-    const headers = new Headers(request.headers);
-    this.#takenOver = true;
-    this.#serving.kill();
-    connection.enter(Phase.stream);
     const socket = acceptWebSocket(new Request(request.url, { headers }), socketOf(fd), nothingRead, options);
     this.#socket = socket;
     connection.kill = (reason) => {
@@ -281,8 +298,8 @@ export class NativeConnection implements Upgrader {
   #last(response: Response, info: Info, reason: Reason): Response {
     // HTTP/2 ends the one stream and keeps the connection.
     if (this.#http2) return response;
-    this.#connection.closing = true;
-    const cut = () => void setTimeout(() => this.#connection.kill(reason), cutAfterMs);
+    this.connection.closing = true;
+    const cut = () => void setTimeout(() => this.connection.kill(reason), cutAfterMs);
     info.completed.then(cut, cut);
     return withClose(response);
   }

@@ -7,9 +7,10 @@ import type { Socket } from "node:net";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { Refusal } from "../../core/errors.ts";
-import { type Connection, Phase } from "../../core/protocol.ts";
+import { type Connection, type LastWriter, Phase } from "../../core/protocol.ts";
 import { type Reason, reasons } from "../../core/reasons.ts";
 import type { Scope } from "../../core/scope.ts";
+import { answerHalfClosed } from "./half_closed.ts";
 import type { HttpHost } from "./native_connection.ts";
 import { reasonHeader, refusalResponse } from "./refusal_response.ts";
 import { BoundedBody, declaredBody, headBytes } from "./request_limits.ts";
@@ -128,7 +129,10 @@ async function serve(
   await send(outgoing, response, last);
 }
 
-/** A request that asks for another protocol: the handler makes a WebSocket of it, or it is refused. */
+/**
+ * A request that asks for another protocol: the handler makes a WebSocket of it, a proxied one takes the connection over,
+ * or it is answered as any other, for the last time on this connection.
+ */
 async function upgrade(
   incoming: IncomingMessage,
   socket: Socket,
@@ -138,28 +142,57 @@ async function upgrade(
   service: HttpService,
 ): Promise<void> {
   const target = incoming.url ?? "/";
-  const request = toRequest(incoming, connection, "GET", target);
+  const method = incoming.method ?? "GET";
+  const text = `${method} ${target}`;
+  const request = method === "GET" ? toRequest(incoming, connection, method, target) : undefined;
+  // node leaves what may be a body among the bytes of the other protocol.
+  if (!request || declaredBody(request, 0) !== undefined) {
+    host.refuse(connection, "bad_request", text);
+    return void socket.end(refusalHead("bad_request"));
+  }
+  if (target.length > host.plan.limits.url) {
+    host.refuse(connection, "url_too_long", text);
+    return void socket.end(refusalHead("url_too_long"));
+  }
   let opened: WebSocket | undefined;
-  if (request) {
-    const upgrader: Upgrader = {
-      serves: (other) => other === request,
-      upgrade(request, options) {
-        checkUpgrade(request);
-        opened = acceptWebSocket(request, socket, head, options);
-        return { socket: opened, response: new Response(null) };
-      },
-    };
-    addUpgrader(upgrader);
+  let taken = false;
+  const upgrader: Upgrader = {
+    connection,
+    takesOver: true,
+    serves: (other) => other === request,
+    takeOver() {
+      if (socket.destroyed) return undefined;
+      taken = true;
+      if (head.length > 0) socket.unshift(head);
+      return connection.stream;
+    },
+    upgrade(request, options) {
+      checkUpgrade(request);
+      opened = acceptWebSocket(request, socket, head, options);
+      return { socket: opened, response: new Response(null) };
+    },
+  };
+  addUpgrader(upgrader);
+  connection.enter(Phase.serving);
+  const answer = await host.handle(connection, request, text, service);
+  removeUpgrader(upgrader);
+  if (opened) {
+    const webSocket: WebSocket = opened;
     connection.enter(Phase.stream);
-    await host.handle(connection, request, `GET ${target}`, service);
-    removeUpgrader(upgrader);
+    connection.finish = () => webSocket.close(1001, "the service is stopping");
+  } else if (!taken) {
+    connection.enter(Phase.stream);
+    const response = answer instanceof Refusal ? refusalResponse(answer, true) : answer;
+    await answerHalfClosed(lastWriter(socket), response, false);
   }
-  if (!opened) {
-    socket.end(refusalHead("bad_request"));
-    return connection.done("bad_request");
-  }
-  const webSocket = opened;
-  connection.finish = () => webSocket.close(1001, "the service is stopping");
+}
+
+function lastWriter(socket: Socket): LastWriter {
+  return {
+    write: (bytes) =>
+      new Promise((resolve, reject) => socket.write(bytes, (error) => error ? reject(error) : resolve())),
+    close: () => void socket.destroySoon(),
+  };
 }
 
 function toRequest(

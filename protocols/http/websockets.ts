@@ -9,6 +9,7 @@ import net from "node:net";
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { WebSocketServer } from "ws";
+import type { ByteStream, Connection } from "../../core/protocol.ts";
 import { originOf } from "./derived_request.ts";
 
 /** Upgrades the connection that `request` came on. */
@@ -16,6 +17,14 @@ export interface Upgrader {
   /** Whether `request` is the one it serves now. */
   serves(request: Request): boolean;
   upgrade(request: Request, options: Deno.UpgradeWebSocketOptions): Deno.WebSocketUpgrade;
+  readonly connection: Connection;
+  /** Whether {@link takeOver} could work: asked before anybody else is asked to switch protocols. */
+  readonly takesOver: boolean;
+  /**
+   * The bytes of its connection, which nobody else reads or writes from now on; its phase, its kill switch and its end
+   * are the caller's. Undefined where that is not possible, or the peer is gone.
+   */
+  takeOver(): ByteStream | undefined;
 }
 
 /** What is used of a socket of npm:ws beside the standard interface. */
@@ -45,17 +54,21 @@ export function removeUpgrader(upgrader: Upgrader): void {
   upgraders.delete(upgrader);
 }
 
+/** Who may upgrade `request`, or take its connection over. */
+export function upgraderOf(request: Request): Upgrader | undefined {
+  const came = originOf(request);
+  for (const upgrader of upgraders) if (upgrader.serves(came)) return upgrader;
+  return undefined;
+}
+
 /** Wraps `Deno.upgradeWebSocket`, once. */
 export function wrapUpgrade(): void {
   if (wrapped) return;
   wrapped = true;
   const original = Deno.upgradeWebSocket;
   Deno.upgradeWebSocket = (request, options = {}) => {
-    const came = originOf(request);
-    for (const upgrader of upgraders) {
-      if (upgrader.serves(came)) return upgrader.upgrade(request, options);
-    }
-    return original(request, options);
+    const upgrader = upgraderOf(request);
+    return upgrader ? upgrader.upgrade(request, options) : original(request, options);
   };
 }
 
@@ -70,9 +83,9 @@ export function checkUpgrade(request: Request): void {
   }
 }
 
-/** A node socket on descriptor `fd`, which it owns. */
-export function socketOf(fd: number): net.Socket {
-  return new net.Socket({ fd, readable: true, writable: true });
+/** A node socket on descriptor `fd`, which it owns; with `allowHalfOpen` the end of input is not the end of output. */
+export function socketOf(fd: number, allowHalfOpen = false): net.Socket {
+  return new net.Socket({ fd, readable: true, writable: true, allowHalfOpen });
 }
 
 /** Answers the handshake on `socket` and returns its WebSocket; RFC 6455 §4.2.2. */

@@ -52,7 +52,7 @@ function nothingYet(): ReadableStream<Uint8Array> {
 }
 
 /** End-to-end fields as pairs, length aside; undefined where one cannot be sent. */
-function fieldsOf(flat: FlatHeaders): [string, string][] | undefined {
+export function fieldsOf(flat: FlatHeaders): [string, string][] | undefined {
   const fields: [string, string][] = [];
   let named: Set<string> | undefined;
   for (let i = 0; i + 1 < flat.length; i += 2) {

@@ -14,6 +14,8 @@ import type { HttpService } from "../routes.ts";
 import { keyMaker } from "./hash_key.ts";
 import { toResponse } from "./proxied_response.ts";
 import { ProxiedRequest, type RequestRules } from "./proxied_request.ts";
+import { switchProtocols } from "./switch_protocols.ts";
+import { type Upgrader, upgraderOf } from "../websockets.ts";
 
 /** Bodies of a declared length up to this are taken in whole. */
 const wholeBytes = 64 * 1024;
@@ -23,20 +25,31 @@ const idempotentMethods = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "T
 /** What answers every request of the route by asking `upstream`. */
 export function proxyService(upstream: Caller<HttpRequest, HttpReply>, rules: RequestRules): HttpService {
   const keyOf = keyMaker(upstream.plan.balance);
-  const ask = (proxied: ProxiedRequest, context: Context): Promise<Response | Refusal> => {
+  const ask = (
+    proxied: ProxiedRequest,
+    context: Context,
+    upgrader?: Upgrader,
+  ): Promise<Response | Refusal> => {
     const { method } = proxied;
     const repeatable = idempotentMethods.has(method) && !(proxied.body instanceof ReadableStream) &&
       proxied.upgrade === undefined;
     const options: CallOptions = { method, idempotent: repeatable };
     if (keyOf) options.key = keyOf(proxied, context);
     return upstream.call(proxied, context as Context & CallOwner, options).then(
-      (reply) => toResponse(reply, method) ?? new Refusal("upstream_protocol"),
+      (reply) =>
+        upgrader && reply.status === 101
+          ? switchProtocols(upgrader, reply)
+          : toResponse(reply, method) ?? new Refusal("upstream_protocol"),
       refusalOf,
     );
   };
   return (request, context) => {
     const proxied = ProxiedRequest.of(request, context, rules);
     if (proxied instanceof Refusal) return proxied;
+    if (proxied.upgrade !== undefined) {
+      const upgrader = upgraderOf(request);
+      return upgrader?.takesOver ? ask(proxied, context, upgrader) : new Refusal("no_upgrade");
+    }
     const { bodyBytes } = proxied;
     // HTTP/2 need not declare a body: the listener counts such a one, and derives a request for it.
     if (bodyBytes > wholeBytes || bodyBytes < 0 || (bodyBytes === 0 && originOf(request) !== request)) {
