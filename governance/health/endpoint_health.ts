@@ -20,6 +20,7 @@ import { Announcer } from "./announcer.ts";
 import { HealthRecord } from "./health_record.ts";
 import { Population } from "./population.ts";
 import { Recovery } from "./recovery.ts";
+import { Turns } from "./turns.ts";
 
 /** Times aside and times between probes are spread by this much, so that workers do not act in phase. */
 const spread = 0.1;
@@ -41,6 +42,8 @@ class EndpointHealth implements Health {
   readonly #selector: Selector;
   readonly #records = new Map<Endpoint, HealthRecord>();
   readonly #agenda = new Agenda<HealthRecord>();
+  /** Whose probe is due, in turn: more may be due than can be asked for in one tick. */
+  readonly #probeTurns = new Turns<HealthRecord>();
   readonly #population: Population;
   readonly #recovery: Recovery;
   readonly #announcer: Announcer;
@@ -199,6 +202,7 @@ class EndpointHealth implements Health {
       this.#due(record, now);
       this.#plan(record, now);
     }
+    this.#askProbes(now);
   }
 
   /** Puts the next thing to do about `record` on the agenda; `after` now, where it is being worked on. */
@@ -210,7 +214,10 @@ class EndpointHealth implements Health {
   }
 
   #due(record: HealthRecord, now: number): void {
-    if (record.probeAt <= now) this.#probe(record, now);
+    if (record.probeAt <= now) {
+      record.probeAt = Infinity;
+      this.#probeTurns.push(record);
+    }
     if (record.forgiveAt <= now) this.#forgive(record, now);
     if (record.asideUntil === 0 || record.asideUntil > now) return;
     // Where probes say it is still down there is no need to try it on callers.
@@ -219,13 +226,18 @@ class EndpointHealth implements Health {
     this.#show(record, now);
   }
 
-  #probe(record: HealthRecord, now: number): void {
-    const { every } = this.#host.plan.health.probe!;
-    if (this.probes.length >= mostProbes) return;
-    record.probeAt = now + jitter(this.#host.clock, every, spread);
-    // One that nobody told about was lost with whoever sent it: the next time it is asked for again.
-    if (!record.probing) this.probes.push(record.endpoint);
-    record.probing = !record.probing;
+  #askProbes(now: number): void {
+    const { probe } = this.#host.plan.health;
+    while (probe && this.probes.length < mostProbes) {
+      const record = this.#probeTurns.shift();
+      if (!record) return;
+      if (this.#records.get(record.endpoint) !== record) continue;
+      record.probeAt = now + jitter(this.#host.clock, probe.every, spread);
+      this.#plan(record, now);
+      // One that nobody told about was lost with whoever sent it: the next time it is asked for again.
+      if (!record.probing) this.probes.push(record.endpoint);
+      record.probing = !record.probing;
+    }
   }
 
   probed(endpoint: Endpoint, good: boolean, cause: string): void {
