@@ -114,10 +114,10 @@ export class CommandWriter {
     const { written } = encoder.encodeInto(text, open.subarray(at));
     if (written === length) return this.#end(at + length);
     // Longer in UTF-8 than in characters: its length may take another digit.
+    const to = from + 3 + digitsOf(written);
+    if (to !== at) open.copyWithin(to, at, at + written);
     this.#length = from;
     this.#header(dollar, written);
-    const to = this.#length;
-    if (to !== at) open.copyWithin(to, at, at + written);
     this.#end(to + written);
   }
 
@@ -177,12 +177,17 @@ export class CommandWriter {
 }
 
 function decimal(value: number, into: Uint8Array, at: number): number {
-  let digits = 1;
-  for (let rest = value; rest >= 10; rest = Math.floor(rest / 10)) digits++;
+  const digits = digitsOf(value);
   let rest = value;
   for (let index = digits - 1; index >= 0; index--) {
     into[at + index] = zero + rest % 10;
     rest = Math.floor(rest / 10);
   }
   return at + digits;
+}
+
+function digitsOf(value: number): number {
+  let digits = 1;
+  for (let rest = value; rest >= 10; rest = Math.floor(rest / 10)) digits++;
+  return digits;
 }

@@ -112,6 +112,11 @@ export function commandOf(name: string): Command {
   return table.get(name) ?? otherwise(name);
 }
 
+/** Every command of the table, once. */
+export function knownCommands(): Command[] {
+  return [...new Set(table.values())];
+}
+
 function otherwise(name: string): Command {
   const upper = name.toUpperCase();
   const known = table.get(upper);
