@@ -1,17 +1,28 @@
 /**
- * The governor: the child process that serves the meta pages. It joins the supervisor, maps the statistics, hears every
- * change of the supervisor's state, and answers on `meta.listen`. It looks from outside: it never calls into the data
- * path, and the service runs on without it.
+ * The governor: the child process that serves the meta pages and watches endpoints for all workers. It joins the
+ * supervisor, maps the statistics, hears every change of the supervisor's state, and answers on `meta.listen`. It looks
+ * from outside: it never calls into the data path, and the service runs on without it. Its entry is governor.ts at the
+ * root, which passes in what this layer does not know.
  */
 
 import type { Channel, ChannelMessage } from "../core/channel.ts";
 import { systemClock } from "../core/clock.ts";
 import type { Log } from "../core/context.ts";
-import type { LogLevel, PlanMessage, Snapshot, StackRequest, SupervisorState } from "../core/control.ts";
+import type {
+  EndpointsMessage,
+  LogLevel,
+  PlanMessage,
+  Snapshot,
+  StackRequest,
+  SupervisorState,
+} from "../core/control.ts";
 import { createLogging, type Logging } from "../core/log/logging.ts";
 import type { Plan } from "../core/manifest/plan.ts";
 import { localStatsMemory, openStatsFile, type SlotWriter, type StatsMemory } from "../core/stats/mod.ts";
 import { joinSupervisor } from "../core/supervisor/join_supervisor.ts";
+import { needsWatching, type WatchEndpoints } from "../core/upstream/endpoint_feed_source.ts";
+import { endpointCacheFolder } from "../core/upstream/endpoint_file.ts";
+import { EndpointKeeper } from "../core/upstream/endpoint_file_keeper.ts";
 import { sendSnapshots } from "../core/worker/send_snapshots.ts";
 import { makeApp } from "./app.ts";
 import type { CaptureStack } from "./capture_stacks.ts";
@@ -32,8 +43,16 @@ const capture: CaptureStack = async (inspector, timeoutMs) => {
   return await captureStack(inspector, timeoutMs);
 };
 
+/** What a governor is made from. */
+export interface GovernorParts {
+  /** Loads what watches endpoints; only called where a plan needs it. */
+  watchEndpoints(): Promise<WatchEndpoints>;
+}
+
 /** Everything that lives as long as the process. */
 class Governor {
+  readonly #parts: GovernorParts;
+  readonly #runtimeFolder: string;
   readonly #channel: Channel;
   readonly #plan: Plan;
   readonly #memory: StatsMemory;
@@ -44,9 +63,14 @@ class Governor {
   readonly #log: Log;
   #rotating = false;
   #servers: PageServers | undefined;
+  #keeper: Promise<EndpointKeeper> | undefined;
+  /** Upstreams of the generation that a reload is starting. */
+  #upcoming: Plan["upstreams"] = {};
 
-  constructor(channel: Channel, message: PlanMessage) {
+  constructor(channel: Channel, message: PlanMessage, parts: GovernorParts) {
     const plan = message.plan as Plan;
+    this.#parts = parts;
+    this.#runtimeFolder = message.runtimeFolder;
     this.#channel = channel;
     this.#plan = plan;
     this.#memory = openMemory(message, plan);
@@ -77,6 +101,7 @@ class Governor {
 
   /** Binds, reports ready, and starts to tick. Rejects when the pages cannot be served. */
   async start(): Promise<void> {
+    this.#watchUpstreams();
     if (this.#plan.meta !== null) {
       const { listen, token } = this.#plan.meta;
       const guard = new Guard({ listen, token: token ?? "", hostname: Deno.hostname() });
@@ -105,6 +130,10 @@ class Governor {
   heard(message: ChannelMessage): unknown {
     if (message.type === "state") return this.#observer.heard(message as unknown as SupervisorState);
     if (message.type === "snapshot") return this.#apply(message as unknown as Snapshot);
+    if (message.type === "watchUpstreams") {
+      this.#upcoming = message.upstreams as Plan["upstreams"];
+      return this.#watchUpstreams();
+    }
     if (message.type === "stack") return this.#stack(message as unknown as StackRequest);
     if (message.type === "logLevel") return this.#setLevel(message as unknown as LogLevel);
     if (message.type === "reopenLogs") return this.#logging.reopen();
@@ -118,6 +147,32 @@ class Governor {
     await this.#logging.close();
     await this.#channel.send({ type: "failed", error: text });
     Deno.exit(1);
+  }
+
+  /** Watches the endpoints of the plan's upstreams and of those to come. Never rejects. */
+  async #watchUpstreams(): Promise<void> {
+    const upcoming = this.#upcoming;
+    const needed = needsWatching(this.#plan) || needsWatching({ upstreams: upcoming });
+    if (!needed && this.#keeper === undefined) return;
+    try {
+      this.#keeper ??= this.#makeKeeper();
+      const keeper = await this.#keeper;
+      if (upcoming === this.#upcoming) keeper.watch(this.#plan.upstreams, upcoming);
+    } catch (error) {
+      this.#keeper = undefined;
+      this.#log.error("cannot watch the endpoints of upstreams", { error });
+    }
+  }
+
+  async #makeKeeper(): Promise<EndpointKeeper> {
+    return new EndpointKeeper({
+      watchEndpoints: await this.#parts.watchEndpoints(),
+      runtimeFolder: this.#runtimeFolder,
+      cacheFolder: endpointCacheFolder(this.#plan),
+      clock: systemClock,
+      log: this.#logging.logger("upstreams"),
+      tell: (message: EndpointsMessage) => this.#channel.send({ ...message }),
+    });
   }
 
   #tick(): void {
@@ -171,6 +226,9 @@ class Governor {
 
   async #drain(): Promise<void> {
     this.#writer.state("draining");
+    await this.#keeper?.then((keeper) => keeper.close()).catch((error) =>
+      this.#log.warn("endpoints are not watched to the end", { error })
+    );
     await this.#servers?.close(drainMs);
     await this.#logging.close();
     this.#writer.close();
@@ -185,14 +243,14 @@ function openMemory({ stats, worker }: PlanMessage, { workers }: Plan): StatsMem
   return localStatsMemory(Math.min(256, Math.max(64, 2 * workers.count + 8, worker.slot + 1)));
 }
 
-/** Joins, starts and stays; where that fails, says so and exits. */
-async function main(): Promise<void> {
+/** Joins, starts and stays; where that fails, says so and exits. The whole life of a governor process. */
+export async function runGovernor(parts: GovernorParts): Promise<void> {
   const early: ChannelMessage[] = [];
   let hear: (message: ChannelMessage) => unknown = (message) => void early.push(message);
   const { channel, plan } = await joinSupervisor((message) => hear(message));
   let governor: Governor;
   try {
-    governor = new Governor(channel, plan);
+    governor = new Governor(channel, plan, parts);
   } catch (error) {
     // No statistics or no logs: there is nothing to show, and nobody to tell but the supervisor.
     await channel.send({ type: "failed", error: error instanceof Error ? error.message : String(error) });
@@ -206,5 +264,3 @@ async function main(): Promise<void> {
     await governor.fail(error);
   }
 }
-
-if (import.meta.main) await main();

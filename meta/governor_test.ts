@@ -27,7 +27,9 @@ Deno.test("governor listens on a unix socket of 0600 and replaces one that was l
   Deno.listen({ transport: "unix", path }).close();
   {
     await using fake = await startFake({ meta: { listen: `unix:${path}` } });
-    assert.deepEqual(fake.heard[0]!.addresses, { meta: [`unix:${path}`] });
+    assert.deepEqual(fake.heard.find((message) => message.type === "ready")!.addresses, {
+      meta: [`unix:${path}`],
+    });
     assert.equal((await Deno.stat(path)).mode! & 0o777, 0o600);
     using client = Deno.createHttpClient({ proxy: { transport: "unix", path } });
     const response = await fetch("http://localhost/livez", { client });
@@ -90,7 +92,10 @@ Deno.test("governor refuses a unix socket that another process listens on", asyn
   using _taken = Deno.listen({ transport: "unix", path });
   {
     await using fake = await startFake({ meta: { listen: `unix:${path}` } });
-    assert.match(String(fake.heard[0]!.error), /another process listens there/);
+    assert.match(
+      String(fake.heard.find((message) => message.type === "failed")!.error),
+      /another process listens there/,
+    );
   }
   await Deno.remove(folder, { recursive: true });
 });

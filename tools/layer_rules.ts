@@ -14,10 +14,13 @@ const forbidden: Record<string, readonly string[]> = {
 /** What runs in a child process or a pool thread: they get the Plan as JSON. */
 export const childEntries: readonly string[] = [
   "worker.ts",
-  "meta/governor.ts",
+  "governor.ts",
   "core/pool/thread_main.ts",
   "core/supervisor/acceptor.ts",
 ];
+
+/** What a child process may load all the same: lists of endpoints are YAML, too, and the governor reads them. */
+const readersAllowed: Readonly<Record<string, RegExp>> = { "governor.ts": /^npm:\/?yaml@/ };
 
 /** What reads manifests: the supervisor's and the command line's business alone. */
 const manifestReaders = /^(npm:\/?(yaml|zod)@|core\/manifest\/(mod|compile|schema|read_yaml)\.ts$)/;
@@ -49,7 +52,8 @@ export function layerProblems(graph: ModuleGraph): string[] {
       }
     }
     if (childEntries.includes(name)) {
-      const way = wayTo(graph, name, (found) => manifestReaders.test(found));
+      const allowed = readersAllowed[name];
+      const way = wayTo(graph, name, (found) => manifestReaders.test(found) && !allowed?.test(found));
       if (way) problems.push(`a child process loads a reader of manifests: ${way.join(" → ")}`);
     }
   }

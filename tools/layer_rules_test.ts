@@ -58,6 +58,15 @@ Deno.test("layerProblems() shows how a child process comes to load the YAML pars
   ]);
 });
 
+Deno.test("layerProblems() lets the governor alone read lists of endpoints in YAML, and no manifests", () => {
+  const list = { "governance/discovery/endpoint_list.ts": ["npm:/yaml@2.9.1"] };
+  const imports = ["governance/discovery/endpoint_list.ts"];
+  const about = (problems: string[]) => problems.filter((problem) => problem.startsWith("a child process"));
+  assert.deepEqual(about(layerProblems(graph({ ...list, "governor.ts": imports }))), []);
+  assert.equal(about(layerProblems(graph({ ...list, "worker.ts": imports }))).length, 1);
+  assert.equal(about(layerProblems(graph({ "governor.ts": ["core/manifest/mod.ts"] }))).length, 1);
+});
+
 Deno.test("layerProblems() refuses what does not come from npm by name", () => {
   for (const specifier of ["jsr:@std/yaml", "https://example.com/a.ts", "npm:yaml@2.9.1"]) {
     assert.equal(layerProblems(graph({ "tools/a.ts": [specifier] })).length, 1, specifier);

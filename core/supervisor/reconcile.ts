@@ -28,6 +28,8 @@ export interface Goal extends Generation {
   /** run: keep everything alive. drain: finish and stop. stop: now. */
   readonly phase: "run" | "drain" | "stop";
   readonly governor: boolean;
+  /** It is started before the workers, which need what it finds out. */
+  readonly governorFirst?: boolean;
   /** The generation a reload is starting; null outside of a reload. */
   readonly next: Generation | null;
   readonly limits: Limits;
@@ -127,10 +129,15 @@ function guard({ limits }: Goal, { children }: Actual, now: number): Action[] {
   return actions;
 }
 
-/** One worker after the other; the governor when no worker is waiting to be started. */
+/** One worker after the other; the governor when no worker is waiting to be started, unless it is needed first. */
 function start(goal: Goal, { children, seats }: Actual, now: number): Action[] {
   const may = (role: Role, id: number) =>
     !seats.some((seat) => seat.role === role && seat.id === id && seat.notBefore > now);
+  const free = !children.some((child) => child.role === "governor");
+  const governor: Action[] = goal.governor && free && may("governor", 1)
+    ? [{ type: "start", role: "governor", id: 1, generation: goal.generation }]
+    : [];
+  if (goal.governorFirst && governor.length > 0) return governor;
   if (children.some((child) => child.role === "worker" && child.state === "starting" && !child.killed)) {
     return [];
   }
@@ -141,9 +148,7 @@ function start(goal: Goal, { children, seats }: Actual, now: number): Action[] {
       }
     }
   }
-  const free = !children.some((child) => child.role === "governor");
-  if (!goal.governor || !free || !may("governor", 1)) return [];
-  return [{ type: "start", role: "governor", id: 1, generation: goal.generation }];
+  return governor;
 }
 
 /** The reload is through when every worker of the next generation is ready. */

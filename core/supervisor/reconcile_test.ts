@@ -73,6 +73,25 @@ const cases: Case[] = [
     children: [child(1), child(2)],
     wanted: [],
   },
+  {
+    name: "starts a governor first that the workers need, and then the workers beside it",
+    goal: { governorFirst: true },
+    children: [],
+    wanted: [{ type: "start", role: "governor", id: 1, generation: 1 }],
+  },
+  {
+    name: "does not wait for the governor that the workers need",
+    goal: { governorFirst: true },
+    children: [{ ...governor, state: "starting", startedAt: now }],
+    wanted: [{ type: "start", role: "worker", id: 1, generation: 1 }],
+  },
+  {
+    name: "starts workers while the governor that they need is in back-off",
+    goal: { governorFirst: true },
+    children: [],
+    actual: { seats: [{ role: "governor", id: 1, notBefore: now + 1 }] },
+    wanted: [{ type: "start", role: "worker", id: 1, generation: 1 }],
+  },
   { name: "does nothing when all is well", children: [child(1), child(2), governor], wanted: [] },
   {
     name: "leaves a seat in back-off empty, and starts the governor meanwhile",

@@ -11,6 +11,7 @@ import { handedOver } from "./handed_over.ts";
 import { openAcceptor } from "./open_acceptor.ts";
 import { slotsFor } from "./service_memory.ts";
 import type { ServiceState } from "./service_state.ts";
+import { watchUpcoming } from "./start_child.ts";
 
 /** Compiles the manifest again; where the supervisor was given no manifest, the plan stays. */
 function compileAgain(state: ServiceState): () => Promise<Compiled> | Compiled {
@@ -65,7 +66,16 @@ export function reloadCompiled(state: ServiceState, result: Compiled): void {
   }
   const generation = ++state.newest;
   state.plans.set(generation, plan);
-  state.goal = { ...state.goal, next: { generation, workers: count } };
+  const { governor, governorFirst } = state.goal;
+  const wanted = state.goalOf(plan);
+  state.goal = {
+    ...state.goal,
+    // Its workers may need what only a governor finds out.
+    governor: governor || wanted.governorFirst === true,
+    governorFirst: governorFirst || wanted.governorFirst === true,
+    next: { generation, workers: count },
+  };
+  watchUpcoming(state);
   // A seat that waits out a crash must not hold up what may be its cure.
   for (const seat of state.seats.values()) seat.notBefore = 0;
   state.log.info("starting the new generation", { generation, changes: reload.changes });
@@ -79,7 +89,8 @@ function changesOf(before: Plan, after: Plan): string[] {
 /** A process of the new generation did not come up. */
 export function abandonReload(state: ServiceState, why: string): void {
   if (state.goal.next === null) return;
-  state.goal = { ...state.goal, next: null };
+  state.goal = { ...state.goal, ...state.goalOf(state.plan), next: null };
+  watchUpcoming(state);
   finishReload(state, false, `given up, the old generation serves on: ${why}`);
 }
 

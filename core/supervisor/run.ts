@@ -120,7 +120,7 @@ export async function supervise(
     runtimeFolder: runtimeFolderPath(plan.service, hash),
     entries: options.entries ?? {
       worker: new URL("../../worker.ts", import.meta.url).href,
-      governor: new URL("../../meta/governor.ts", import.meta.url).href,
+      governor: new URL("../../governor.ts", import.meta.url).href,
     },
     weir: weirVersion,
     compile: (): Compiled => {

@@ -7,6 +7,7 @@ import type { Log } from "../context.ts";
 import type { Role, SupervisorState } from "../control.ts";
 import { createLogging, type Logging } from "../log/logging.ts";
 import type { Plan } from "../manifest/plan.ts";
+import { needsWatching } from "../upstream/endpoint_feed_source.ts";
 import type { Acceptor } from "./acceptor.ts";
 import { CertificateWatch } from "./certificate_watch.ts";
 import type { Child } from "./child.ts";
@@ -98,7 +99,7 @@ export class ServiceState {
   }
 
   /** What `plan` asks of the supervisor. */
-  goalOf(plan: Plan): Pick<Goal, "workers" | "governor" | "limits"> {
+  goalOf(plan: Plan): Pick<Goal, "workers" | "governor" | "governorFirst" | "limits"> {
     const { count, hang, memory } = plan.workers;
     const limits = {
       startMs: this.options.startTimeoutMs ?? startMs,
@@ -106,7 +107,9 @@ export class ServiceState {
       silentMs: Math.min(silentMs, hang),
       memoryBytes: memory,
     };
-    return { workers: count, governor: plan.meta !== null, limits };
+    // Workers may wait for endpoints before they are ready.
+    const governorFirst = needsWatching(plan);
+    return { workers: count, governor: plan.meta !== null || governorFirst, governorFirst, limits };
   }
 
   /** Logs as `plan` says from now on. */

@@ -2,7 +2,7 @@
 import type { Socket } from "node:net";
 import type { Channel, ChannelMessage } from "../channel.ts";
 import { jitter } from "../clock.ts";
-import type { Hello, PlanMessage, Ready, Role } from "../control.ts";
+import type { Hello, PlanMessage, Ready, Role, WatchUpstreams } from "../control.ts";
 import { Child } from "./child.ts";
 import { handedOver } from "./handed_over.ts";
 import { openAcceptor } from "./open_acceptor.ts";
@@ -96,7 +96,10 @@ export function adoptChild(
   if (child.role === "worker") {
     for (const command of state.standing.of(plan.upstreams)) channel.send({ ...command });
   }
-  if (child.role === "governor") channel.send({ ...state.status() });
+  if (child.role === "governor") {
+    channel.send({ ...state.status() });
+    watchUpcoming(state, channel);
+  }
   return (received) => {
     // The governor's pages may give the same commands as the command line.
     if (received.request !== undefined) return command(received);
@@ -104,6 +107,13 @@ export function adoptChild(
     if (received.type === "took") return child.took();
     state.queue.push({ type: "message", serial: child.serial, message: received });
   };
+}
+
+/** Tells the governor whose endpoints the generation that a reload is starting will need; nobody's where there is none. */
+export function watchUpcoming(state: ServiceState, channel = state.governor?.channel): void {
+  const { next } = state.goal;
+  const upstreams = next === null ? {} : state.plans.get(next.generation)!.upstreams;
+  channel?.send({ type: "watchUpstreams", upstreams } satisfies WatchUpstreams);
 }
 
 /** The channel of a child ended. */

@@ -214,6 +214,12 @@ export class Supervisor {
       case "drained":
         child.left = Number(message.left) || 0;
         return;
+      case "endpoints":
+        // What they are stands in a file, which workers that are not connected yet read at their start.
+        if (child.role === "governor") {
+          for (const worker of state.all("worker")) worker.channel?.send(message);
+        }
+        return;
       case "snapshot":
         state.memory.apply(child.slot, String(message.bytes));
         if (child.role !== "governor") state.governor?.channel?.send(message);
@@ -227,7 +233,7 @@ export class Supervisor {
     const slow = now - this.#lastRss >= rssEveryMs;
     if (slow) this.#lastRss = now;
     // Otherwise the governor does it.
-    if (slow && this.#state.plan.meta === null) this.#rotate();
+    if (slow && !this.#state.goal.governor) this.#rotate();
     if (slow && this.#state.certificates.changed()) {
       this.#state.log.info("a certificate has changed: its workers are replaced");
       beginReload(this.#state, [], () => ({ plan: this.#state.plan }));

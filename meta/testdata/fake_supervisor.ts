@@ -57,6 +57,16 @@ export const manifest = {
       handler: "./handler.ts",
     },
   },
+  upstreams: {
+    users: {
+      protocol: "http",
+      discover: { dns: { name: "localhost", port: 80, every: "1h" } },
+      retry: {},
+      breaker: { per: "method" },
+      throttle: { concurrency: 64 },
+    },
+    cache: { protocol: "redis", discover: { static: ["127.0.0.1:6379"] }, redis: { password: "canary-7d1f-redis" } },
+  },
   pools: { crypto: { kind: "cpu", threads: 2, queue: 16 } },
 };
 
@@ -129,7 +139,7 @@ export async function startFake(options: FakeOptions = {}): Promise<FakeSupervis
 
 function spawnGovernor(socketPath: string): Deno.ChildProcess {
   return new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--unstable-net", "--no-prompt", new URL("../governor.ts", import.meta.url).pathname],
+    args: ["run", "-A", "--unstable-net", "--no-prompt", new URL("../../governor.ts", import.meta.url).pathname],
     env: {
       WEIR_CONTROL: socketPath,
       WEIR_TOKEN: token,
