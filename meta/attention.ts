@@ -8,6 +8,7 @@ import { formatBytes, formatCount, formatDuration } from "./format_value.ts";
 import { listenerFigures, listenerPath } from "./listener_figures.ts";
 import { SeriesIndex } from "./series_index.ts";
 import type { Sight } from "./sight.ts";
+import { discoveryProblem, upstreamPath, type UpstreamView, upstreamViews } from "./upstream_view.ts";
 
 /** One thing to look at. */
 export interface Attention {
@@ -19,7 +20,17 @@ export interface Attention {
 type Rule = (sight: Sight, series: SeriesIndex) => Attention[];
 
 const recentMs = 600_000;
-const rules: readonly Rule[] = [readiness, children, exits, reload, memory, listeners, requests, losses];
+const rules: readonly Rule[] = [
+  readiness,
+  children,
+  exits,
+  reload,
+  memory,
+  listeners,
+  upstreams,
+  requests,
+  losses,
+];
 
 /** Everything that needs a look. */
 export function attention(sight: Sight, series = new SeriesIndex(sight.series())): Attention[] {
@@ -111,6 +122,41 @@ function listeners(sight: Sight, series: SeriesIndex): Attention[] {
     }
     return found;
   });
+}
+
+function upstreams(sight: Sight, series: SeriesIndex): Attention[] {
+  return upstreamViews(sight, series).flatMap((view): Attention[] => {
+    const href = upstreamPath(view.name);
+    const { name, panicking, breakers, failedPerSecond, callsPerSecond } = view;
+    const found: Attention[] = [];
+    const say = (tone: Attention["tone"], text: string) =>
+      void found.push({ tone, text: `${name}: ${text}`, href });
+    const stranded = workersWithout(view);
+    if (stranded.length > 0) say("bad", `worker ${stranded.join(", ")} can use no endpoint`);
+    if (panicking > 0) say("bad", "so few endpoints are healthy that health is ignored");
+    if (breakers !== "") say("bad", `breaker ${breakers}`);
+    if ((failedPerSecond ?? 0) >= 0.05) {
+      const share = failedPerSecond! / Math.max(callsPerSecond ?? 0, failedPerSecond!);
+      const text = `${formatCount(failedPerSecond!)}/s (${formatCount(share * 100)} %) of the calls fail`;
+      say(share > 0.05 ? "bad" : "warn", text);
+    }
+    const problem = discoveryProblem(view);
+    if (problem !== "") say("warn", `discovery: ${problem}`);
+    for (const { key, state, cause } of view.endpoints) {
+      if (state === "operator") {
+        say("warn", `${key} was taken out of use by hand${cause === "" ? "" : `: ${cause}`}`);
+      }
+    }
+    return found;
+  });
+}
+
+/** Workers that have told of this upstream and have no endpoint to send calls to. */
+function workersWithout({ workers, endpoints }: UpstreamView): string[] {
+  const usable = new Set(
+    endpoints.flatMap((one) => one.workers).filter(({ state }) => state === "usable").map(({ slot }) => slot),
+  );
+  return workers.filter(({ slot }) => !usable.has(slot)).map(({ worker }) => worker);
 }
 
 function requests(sight: Sight): Attention[] {

@@ -5,6 +5,10 @@ import type { ChannelMessage } from "../core/channel.ts";
 import { asked, form, get, paths, raw, startBusy, token } from "./testdata/ask.ts";
 import { type FakeSupervisor, startFake } from "./testdata/fake_supervisor.ts";
 
+function told(action: string, endpoint: string, breaker: string, reason: string): ChannelMessage {
+  return { type: "upstreamCommand", upstream: "users", action, endpoint, breaker, reason };
+}
+
 /** Every POST, with fields it takes, and what the supervisor must get for it. */
 const commands: [string, string, ChannelMessage][] = [
   ["/reload", "wait=1", { type: "reload", wait: true }],
@@ -18,6 +22,15 @@ const commands: [string, string, ChannelMessage][] = [
     ttlMs: 90_000,
   }],
   ["/logs/reopen", "", { type: "reopenLogs" }],
+  [
+    "/upstreams/users/eject",
+    "endpoint=10.0.0.3:80+replica&reason=slow+disk",
+    told("eject", "10.0.0.3:80 replica", "", "slow disk"),
+  ],
+  ["/upstreams/users/restore", "endpoint=10.9.9.9:80", told("restore", "10.9.9.9:80", "", "")],
+  ["/upstreams/users/open", "reason=maintenance", told("open", "", "", "maintenance")],
+  ["/upstreams/users/close", "breaker=GET", told("close", "", "GET", "")],
+  ["/upstreams/users/auto", "breaker=&reason=", told("auto", "", "", "")],
 ];
 Deno.test("governor forwards commands that carry the token, in a header or in a form", async () => {
   await using fake = await startBusy();
@@ -62,6 +75,16 @@ Deno.test("governor changes nothing without the token, from another origin, or b
     ["/logs/level", "logger=%00&level=info"],
     ["/workers/9/restart", ""],
     ["/workers/one/restart", ""],
+    ["/upstreams/nobody/eject", "endpoint=10.0.0.1:80"],
+    ["/upstreams/__proto__/open", ""],
+    ["/upstreams/users/eject", ""],
+    ["/upstreams/users/eject", "endpoint=10.9.9.9:80"],
+    ["/upstreams/users/eject", "endpoint=10.0.0.3:80"],
+    ["/upstreams/users/eject", "endpoint=10.0.0.1:80&reason=two%0Alines"],
+    ["/upstreams/users/open", `reason=${"x".repeat(301)}`],
+    ["/upstreams/users/open", "breaker=%1b"],
+    ["/upstreams/cache/open", ""],
+    ["/upstreams/users/explode", ""],
   ] as const;
   for (const [path, body] of wrong) {
     const { status } = await get(fake, path, { method: "POST", body, headers: { ...form, ...bearer } });

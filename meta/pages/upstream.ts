@@ -1,6 +1,6 @@
 /** One upstream: its endpoints over all workers and in each, breakers, calls and attempts, and the stack of a call. */
 
-import { upstreamStack } from "../../core/manifest/explain_upstream.ts";
+import { type StackValue, upstreamStack } from "../../core/manifest/explain_upstream.ts";
 import type { UpstreamPlan } from "../../core/manifest/plan.ts";
 import { reasons } from "../../core/reasons.ts";
 import type { WorkerEndpoint } from "../../core/stats/mod.ts";
@@ -292,7 +292,7 @@ function breakerTable(series: SeriesIndex, { name, plan }: UpstreamView): Table 
       { key: "breaker", label: "Breaker", as: "code" },
       { key: "state", label: "State" },
     ],
-    rows: found.map((one) => [one.labels.breaker ?? "", cell(breakerState(one.value))]),
+    rows: found.map((one) => [one.labels.breaker ?? "", breakerState(one.value)]),
     empty: plan.breaker === null ? "The manifest asks for none." : "No call has met one yet.",
   };
 }
@@ -301,7 +301,8 @@ function breakerTable(series: SeriesIndex, { name, plan }: UpstreamView): Table 
 const breakerStates = ["closed", "open", "halfOpen", "ramp", "forcedOpen", "forcedClosed"];
 
 function breakerState(value: number) {
-  return breakerStates[value] ?? String(value);
+  const state = breakerStates[value] ?? String(value);
+  return cell(state, "text", { tone: value === 0 ? "good" : value === 1 ? "bad" : "warn" });
 }
 
 function callTable(sight: Sight, series: SeriesIndex, upstream: string): Table {
@@ -372,15 +373,20 @@ function stackTable(plan: UpstreamPlan): Table {
     columns: [
       { key: "part", label: "Part" },
       { key: "numbers", label: "In force", as: "code" },
-      { key: "note", label: "" },
       { key: "why", label: "Why here" },
     ],
     rows: upstreamStack(plan).map(({ name, on, note, values, why }) => [
       cell(name, "text", { tone: on ? undefined : "quiet" }),
-      on ? values.map(({ path, text }) => `${path} ${text}`).join("\n") : null,
-      on ? note : `off: ${note}`,
+      on ? numbersText(name, values, note) : cell(`off: ${note}`, "text", { tone: "quiet" }),
       cell(why, "text", { tone: "quiet" }),
     ]),
     empty: "",
   };
+}
+
+/** `concurrency 64 · queue 256`: the part's own name in front of each would say nothing. */
+function numbersText(part: string, values: readonly StackValue[], note: string): string {
+  const short = (path: string) => path.startsWith(`${part}.`) ? path.slice(part.length + 1) : path;
+  const numbers = values.map(({ path, text }) => `${short(path)} ${text}`).join(" · ");
+  return note === "" ? numbers : numbers === "" ? note : `${numbers} (${note})`;
 }

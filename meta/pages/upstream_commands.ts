@@ -9,6 +9,9 @@ import { endpointViews, upstreamPath, type UpstreamView } from "../upstream_view
 import { commandAnswer } from "./commands.ts";
 import { noSuchUpstream } from "./upstream.ts";
 
+/** More endpoints than this are typed rather than chosen. */
+const mostChoices = 30;
+
 interface Command {
   action: UpstreamAction;
   title: string;
@@ -112,7 +115,8 @@ function obey(sight: Sight, { params, query }: Ask, command: Command): Document 
 
 /** The forms on the page of an upstream. */
 export function upstreamForms({ name, plan, endpoints }: UpstreamView): Actions {
-  const keys = endpoints.slice(0, 100).map(({ key }) => key);
+  const keys = endpoints.map(({ key }) => key);
+  const options = keys.length <= mostChoices ? keys : undefined;
   const offered = commands.filter(({ of }) => of === "endpoint" ? keys.length > 0 : plan.breaker !== null);
   return {
     kind: "actions",
@@ -125,7 +129,7 @@ export function upstreamForms({ name, plan, endpoints }: UpstreamView): Actions 
       label,
       fields: [
         of === "endpoint"
-          ? { name: "endpoint", label: "Endpoint", value: keys[0], options: keys }
+          ? { name: "endpoint", label: "Endpoint", value: keys[0], options }
           : { name: "breaker", label: "Breaker (empty: all)" },
         { name: "reason", label: "Reason" },
       ],

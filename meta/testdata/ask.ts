@@ -53,6 +53,8 @@ export const paths = [
   ...endpoints.filter((one) => one.method === "GET" && one.paths === undefined).map((one) => one.path),
   "/listeners/api",
   "/listeners/lines",
+  "/upstreams/users",
+  "/upstreams/cache",
 ];
 
 export function withFormat(path: string, format: string): string {
