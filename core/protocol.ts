@@ -96,8 +96,12 @@ export interface ByteStream {
   detach?(): number;
 }
 
-/** What a protocol gets from the worker for one listener. */
-export interface ListenerHost<Plan, Message, Answer> {
+/**
+ * What a protocol gets from the worker for one listener. `Wire` is what travels to pool threads and back: bytes, or texts
+ * with a body (`Payload` of core/pool).
+ */
+// deno-lint-ignore no-explicit-any
+export interface ListenerHost<Plan, Message, Answer, Wire = any> {
   /** `api` of `listeners.api`. */
   readonly name: string;
   readonly plan: Plan;
@@ -140,7 +144,7 @@ export interface ListenerHost<Plan, Message, Answer> {
     pool: string,
     adapter: string,
     handler: { module: string; export: string },
-  ): (payload: Uint8Array, signal: AbortSignal | undefined, deadline: number) => Promise<Uint8Array>;
+  ): (payload: Wire, signal: AbortSignal | undefined, deadline: number) => Promise<Wire>;
 }
 
 /** Serves the connections of one listener. */

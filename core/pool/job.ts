@@ -3,6 +3,7 @@
  * may still be busy with it.
  */
 import type { RequestInfo } from "../context.ts";
+import type { Payload } from "./message.ts";
 import type { PoolThread } from "./pool_thread.ts";
 import type { CallSource } from "./thread_protocol.ts";
 
@@ -12,7 +13,7 @@ export class Job {
   readonly reject: (error: unknown) => void;
   /** Index of the service; -1 for a function called by name. */
   service = -1;
-  payload: Uint8Array | undefined;
+  payload: Payload | undefined;
   source: CallSource | undefined;
   transfer: Transferable[] | undefined;
   /** Epoch ms, for the handler. */

@@ -1,5 +1,6 @@
 /** Pools of threads: see pool.ts. */
 export { createPool, Pool } from "./pool.ts";
+export type { Message, Payload } from "./message.ts";
 export type {
   BoundService,
   DispatchOptions,

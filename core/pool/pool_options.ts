@@ -2,6 +2,7 @@
 import type { Clock } from "../clock.ts";
 import type { Log, PoolHandle, RequestInfo, UserStats } from "../context.ts";
 import type { Scope } from "../scope.ts";
+import type { Payload } from "./message.ts";
 import type { SeriesWriter } from "./pool_metrics.ts";
 
 /** The pool's part of the manifest. */
@@ -53,14 +54,18 @@ export interface RunOptions {
   readonly transfer?: Transferable[];
 }
 
-/** A handler on this pool; `ready` when every thread has loaded it. */
+/**
+ * A handler on this pool; `ready` when every thread has loaded it. A payload must not be changed until its answer is
+ * there; the answer is what the adapter made of it. Rejects with ServiceError `pool_full`, `pool_timeout`, `pool_lost`,
+ * `client_left`, `draining`, or with what the handler threw.
+ */
 export interface BoundService {
-  (
-    payload: Uint8Array,
+  <P extends Payload>(
+    payload: P,
     signal?: AbortSignal,
     deadline?: number,
     options?: DispatchOptions,
-  ): Promise<Uint8Array>;
+  ): Promise<P>;
   readonly ready: Promise<void>;
 }
 

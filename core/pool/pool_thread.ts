@@ -5,6 +5,7 @@
 import { Worker } from "node:worker_threads";
 import { ServiceError } from "../errors.ts";
 import type { Job } from "./job.ts";
+import { copyToSend, type Message, PayloadWriter, readPayload, tooLarge } from "./message.ts";
 import { Ring, ringMemory } from "./ring.ts";
 import {
   answerHead,
@@ -27,6 +28,8 @@ const decoder = new TextDecoder();
 const ringBytes = 512 * 1024;
 /** Payloads and answers above this travel by message: one large record must not crowd out hundreds of small ones. */
 const maxRecord = 64 * 1024;
+/** Answers taken at a time. */
+const maxDrain = 512;
 /** Part of the heap for the young generation; the rest is for what lives. */
 const youngShare = 8;
 
@@ -36,7 +39,8 @@ export interface ThreadEvents {
   /** Its services cannot be loaded. */
   failed(thread: PoolThread, error: Error): void;
   loaded(thread: PoolThread, index: number, error: Error | undefined): void;
-  answered(thread: PoolThread, job: Job, ok: boolean, value: unknown, runMs: number): void;
+  /** `readMs` is monotonic; 0 where it came by message. */
+  answered(thread: PoolThread, job: Job, ok: boolean, value: unknown, runMs: number, readMs: number): void;
   dropped(thread: PoolThread, job: Job | undefined, abandoned: number): void;
   message(thread: PoolThread, message: FromThread): void;
   /** It has ended; `cause` is undefined when it was told to. */
@@ -46,7 +50,6 @@ export interface ThreadEvents {
 /** A running thread. */
 export class PoolThread {
   readonly number: number;
-  readonly startedMs: number;
   state: "starting" | "ready" | "stopping" | "ended" = "starting";
   /** Jobs that it has or will get from its ring. */
   readonly jobs = new Map<number, Job>();
@@ -56,9 +59,12 @@ export class PoolThread {
   answered = 0;
   /** Since when it has worked on its present job, monotonic ms; 0 when idle. */
   busySinceMs = 0;
+  /** Others wait behind that job, and it takes long. */
+  stalled = false;
   readonly #worker: Worker;
   readonly #events: ThreadEvents;
   readonly #requests: Ring;
+  readonly #writer: PayloadWriter;
   readonly #answers: Ring;
   readonly #shared: Int32Array;
   readonly #marks: Uint8Array;
@@ -71,18 +77,17 @@ export class PoolThread {
 
   constructor(
     number: number,
-    startedMs: number,
     heapBytes: number,
     start: Omit<ThreadStart, "thread" | "requests" | "answers" | "shared">,
     events: ThreadEvents,
   ) {
     this.number = number;
-    this.startedMs = startedMs;
     this.#events = events;
     const requests = ringMemory(ringBytes);
     const answers = ringMemory(ringBytes);
     const shared = new SharedArrayBuffer(sharedBytes);
     this.#requests = new Ring(requests);
+    this.#writer = new PayloadWriter(this.#requests, maxRecord);
     this.#answers = new Ring(answers);
     this.#shared = new Int32Array(shared, 0, markAt / 4);
     this.#marks = new Uint8Array(shared, markAt);
@@ -106,47 +111,46 @@ export class PoolThread {
     });
   }
 
-  get name(): string {
-    return String(this.number);
-  }
-
   // --- requests
 
   /** Writes the request of `job`; false when the ring has no room for it now. Call wake() afterwards. */
   send(job: Job): boolean {
     const { payload } = job;
     const info = job.request === undefined ? undefined : encoder.encode(JSON.stringify(job.request));
-    const infoBytes = info?.length ?? 0;
-    const inline = payload === undefined ? 0 : payload.length;
-    const large = inline + infoBytes > maxRecord;
+    const before = requestHead + (info?.length ?? 0);
     const ring = this.#requests;
-    const at = ring.reserve(requestHead + infoBytes + (large ? 0 : inline));
-    if (at === -1) return false;
+    const writer = this.#writer;
+    let at = payload === undefined ? tooLarge : writer.write(before, payload);
+    const byMessage = at === tooLarge;
+    if (byMessage) at = ring.reserve(before);
+    if (at < 0) return false;
     const word = at >> 2;
     const id = this.#nextId = (this.#nextId + 1) & 0x7fffffff;
     job.id = id;
     job.at = at;
     job.end = ring.reserved;
     job.thread = this;
-    job.byMessage = large || payload === undefined;
+    job.byMessage = byMessage;
     ring.i32[word] = CallState.queued;
     ring.i32[word + 1] = id;
     ring.i32[word + 2] = job.service;
-    ring.i32[word + 3] = large ? -1 : inline;
+    ring.i32[word + 3] = byMessage ? -1 : writer.bytes;
     ring.f64[(at >> 3) + 2] = job.deadline;
-    ring.i32[word + 6] = infoBytes;
+    ring.i32[word + 6] = before - requestHead;
+    ring.i32[word + 7] = byMessage ? 0 : writer.shape;
     if (info !== undefined) ring.bytes.set(info, at + requestHead);
-    if (payload !== undefined && !large) ring.bytes.set(payload, at + requestHead + infoBytes);
     // Particulars first: a call that cannot be cloned must not leave a record behind.
-    if (payload === undefined) this.post({ t: "call", call: id, source: job.source! }, job.transfer);
-    else if (large) {
-      const copy = payload.slice().buffer as ArrayBuffer;
-      this.post({ t: "payload", call: id, payload: copy }, [copy]);
-    }
+    if (byMessage) this.#sendParticulars(job);
     ring.commit();
     this.jobs.set(id, job);
     this.load++;
     return true;
+  }
+
+  #sendParticulars({ id, payload, source, transfer }: Job): void {
+    if (payload === undefined) return this.post({ t: "call", call: id, source: source! }, transfer);
+    const sent = copyToSend(payload);
+    this.post({ t: "payload", call: id, payload: sent.copy }, sent.transfer);
   }
 
   /** Wakes the thread if it sleeps. */
@@ -173,11 +177,6 @@ export class PoolThread {
     return true;
   }
 
-  /** Jobs that it has not begun with, oldest first. */
-  *unclaimed(): Iterable<Job> {
-    for (const job of this.jobs.values()) if (this.#unclaimed(job)) yield job;
-  }
-
   /** The job that it works on now, if any. */
   get current(): Job | undefined {
     for (const job of this.jobs.values()) {
@@ -201,8 +200,8 @@ export class PoolThread {
 
   // --- answers
 
-  /** Hands on every answer that is in the ring now; their number. */
-  drain(): number {
+  /** Hands on the answers that are in the ring now, as of `readMs`; their number. */
+  drain(readMs: number): number {
     const ring = this.#answers;
     let count = 0;
     for (let at = ring.peek(); at !== -1; at = ring.peek()) {
@@ -210,20 +209,14 @@ export class PoolThread {
       const job = this.jobs.get(ring.i32[word]!);
       const ok = ring.i32[word + 1] === AnswerStatus.ok;
       const runMs = ring.f64[(at >> 3) + 1]!;
-      const from = at + answerHead;
-      const bytes = ring.bytes.slice(from, from + ring.i32[word + 4]!);
+      const payload = readPayload(ring, at + answerHead, ring.i32[word + 4]!, ring.i32[word + 5]!);
       ring.release();
       count++;
       if (job === undefined) continue;
       this.answered++;
       this.forget(job);
-      this.#events.answered(
-        this,
-        job,
-        ok,
-        ok ? bytes : decodeError(JSON.parse(decoder.decode(bytes))),
-        runMs,
-      );
+      const value = ok ? payload : decodeError(JSON.parse((payload as Message).head));
+      this.#events.answered(this, job, ok, value, runMs, readMs);
       // The ring may hold more than one turn should take; the rest comes with the next one.
       if (count >= maxDrain) break;
     }
@@ -253,7 +246,7 @@ export class PoolThread {
         this.answered++;
         this.forget(job);
         const value = message.ok ? message.value : decodeError(message.error);
-        return this.#events.answered(this, job, message.ok, value, message.runMs);
+        return this.#events.answered(this, job, message.ok, value, message.runMs, 0);
       }
       case "dropped": {
         const job = this.jobs.get(message.call);
@@ -292,13 +285,11 @@ export class PoolThread {
   #end(cause: string | undefined): void {
     if (this.state === "ended") return;
     // Answers that it still wrote count.
-    while (this.drain() > 0);
+    while (this.drain(0) > 0);
     this.state = "ended";
     this.#events.ended(this, cause, this.#error);
   }
 }
-
-const maxDrain = 512;
 
 /** The error for a call whose thread is gone. */
 export function lostError(message: string, cause: Error | undefined): ServiceError {

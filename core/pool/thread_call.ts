@@ -2,18 +2,27 @@
  * One call as its thread sees it, and the Context that its handler gets. Everything is made on first use: most handlers
  * look at their payload and nothing else.
  */
-import type { Context, Log, PoolHandle, RequestInfo, UserStats } from "../context.ts";
-import type { ThreadKernel } from "./thread_kernel.ts";
+import type { Context, Log, PoolHandle, RequestInfo, Upstream, UserStats } from "../context.ts";
 import { noRequest } from "./thread_protocol.ts";
 
-const decoder = new TextDecoder();
+/** What a Context needs from its thread. */
+export interface CallHost {
+  readonly log: Log;
+  readonly stats: UserStats;
+  readonly config: Readonly<Record<string, unknown>>;
+  /** The pool `name`, called by `call`. */
+  pool(name: string, call: ThreadCall): PoolHandle;
+  /** Shows `text` for the call `id`. */
+  mark(id: number, text: string): void;
+}
 
 /** A call that was claimed by this thread. */
 export class ThreadCall implements Context {
   readonly id: number;
   readonly deadline: number;
-  readonly #kernel: ThreadKernel;
-  readonly #info: Uint8Array | undefined;
+  readonly #host: CallHost;
+  /** The request info as JSON. */
+  readonly #info: string | undefined;
   #request: RequestInfo | undefined;
   #abort: AbortController | undefined;
   #abortReason: Error | undefined;
@@ -26,8 +35,8 @@ export class ThreadCall implements Context {
   /** Resolves the thread's wait for it. */
   free: (() => void) | undefined;
 
-  constructor(kernel: ThreadKernel, id: number, deadline: number, info: Uint8Array | undefined) {
-    this.#kernel = kernel;
+  constructor(host: CallHost, id: number, deadline: number, info: string | undefined) {
+    this.#host = host;
     this.id = id;
     this.deadline = deadline;
     this.#info = info;
@@ -56,26 +65,33 @@ export class ThreadCall implements Context {
   get request(): RequestInfo {
     return this.#request ??= this.#info === undefined
       ? noRequest
-      : { ...noRequest, ...JSON.parse(decoder.decode(this.#info)) };
+      : { ...noRequest, ...JSON.parse(this.#info) };
   }
 
   get log(): Log {
-    return this.#kernel.log;
+    return this.#host.log;
   }
 
   get stats(): UserStats {
-    return this.#kernel.stats;
+    return this.#host.stats;
   }
 
   get config(): Readonly<Record<string, unknown>> {
-    return this.#kernel.config;
+    return this.#host.config;
   }
 
   pool(name: string): PoolHandle {
-    return this.#kernel.pool(name, this);
+    return this.#host.pool(name, this);
+  }
+
+  /** Throws TypeError: connections of upstreams belong to the I/O thread. */
+  upstream(name: string): Upstream {
+    throw new TypeError(
+      `Cannot call upstreams.${name} from a pool thread: call it on the I/O thread and pass the result`,
+    );
   }
 
   mark(text: string): void {
-    this.#kernel.mark(this.id, String(text));
+    this.#host.mark(this.id, String(text));
   }
 }

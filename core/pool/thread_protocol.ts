@@ -5,11 +5,13 @@
  *
  * ```
  * request  i32 state · i32 call · i32 service (-1: particulars by message) · i32 payload bytes (-1: by message)
- *          · f64 deadline (epoch ms) · i32 request info bytes · i32 unused · info (JSON) · payload
- * answer   i32 call · i32 status · f64 run time (ms) · i32 bytes · i32 unused · bytes (of an error: JSON)
+ *          · f64 deadline (epoch ms) · i32 request info bytes · i32 shape · info (JSON) · payload
+ * answer   i32 call · i32 status · f64 run time (ms) · i32 bytes · i32 shape · payload (of an error: JSON as its head)
  * ```
+ * The shape of a payload: see message.ts.
  */
 import type { RequestInfo } from "../context.ts";
+import type { Payload } from "./message.ts";
 import type { WireError } from "./wire_error.ts";
 
 /** Byte length of the fixed part of a request. */
@@ -62,7 +64,7 @@ export interface CallSource {
 /** Pool to thread. */
 export type ToThread =
   | { t: "load"; index: number; source: ServiceSource }
-  | { t: "payload"; call: number; payload: ArrayBuffer }
+  | { t: "payload"; call: number; payload: Payload }
   | { t: "call"; call: number; source: CallSource }
   | { t: "abort"; call: number; error: WireError; drop: boolean }
   | { t: "nested"; id: number; ok: true; value: unknown }

@@ -12,8 +12,27 @@ const responses: Array<[string, () => Response]> = [
     "several headers",
     () => new Response("x", { status: 201, headers: { "x-a": "1", "content-type": "a/b" } }),
   ],
+  ["text with a header set later", () => withHeader(new Response("later"))],
+  ["text without a type", () => withoutType(new Response("grüße"))],
+  ["an error with text", () => new Response("no", { status: 500 })],
+  ["bytes with headers", () => new Response(new Uint8Array(9), { headers: { "x-a": "1" } })],
+  ["JSON", () => Response.json({ a: [1, "ü"] }, { status: 202 })],
+  ["a clone", () => new Response("again").clone()],
+  ["a redirection", () => Response.redirect("http://localhost/elsewhere")],
+  ["a blob", () => new Response(new Blob(["blob"], { type: "a/b" }))],
+  ["no body at all", () => new Response(null, { headers: { "x-a": "1" } })],
   ["a stream", () => new Response(new Blob(["streamed"]).stream(), { status: 418 })],
 ];
+
+function withHeader(response: Response): Response {
+  response.headers.set("x-a", "ä");
+  return response;
+}
+
+function withoutType(response: Response): Response {
+  response.headers.delete("content-type");
+  return response;
+}
 
 for (const [name, make] of responses) {
   Deno.test(`packResponse() and unpackResponse() keep ${name}`, async () => {
@@ -24,6 +43,19 @@ for (const [name, make] of responses) {
     assert.deepEqual(await got.bytes(), await wanted.bytes());
   });
 }
+
+Deno.test("packResponse() waits for streams only", () => {
+  for (const [name, make] of responses) {
+    const streams = name === "a stream" || name === "a blob";
+    assert.equal(packResponse(make()) instanceof Promise, streams, name);
+  }
+});
+
+Deno.test("packResponse() rejects when the body was read before", async () => {
+  const used = new Response("x", { headers: { "x-a": "1" } });
+  await used.text();
+  await assert.rejects(async () => await packResponse(used), TypeError);
+});
 
 Deno.test("packResponse() keeps several cookies apart", async () => {
   const headers = new Headers([["set-cookie", "a=1"], ["set-cookie", "b=2"]]);
