@@ -61,7 +61,7 @@ function page(sight: Sight, name: string, query: Ask["query"], limit: number): D
       filterForm(view, wanted, limit),
       endpointTable(sight, view, shown, found.length),
       workerTable(sight, shown, wanted.worker, limit),
-      breakerTable(series, view),
+      breakerTable(sight, series, view),
       callTable(sight, series, name),
       attemptTable(sight, series, name),
       stackTable(view.plan),
@@ -279,7 +279,7 @@ function workerRow(sight: Sight, row: WorkerEndpoint): Value[] {
   ];
 }
 
-function breakerTable(series: SeriesIndex, { name, plan }: UpstreamView): Table {
+function breakerTable(sight: Sight, series: SeriesIndex, { name, plan }: UpstreamView): Table {
   const found = series.all("weir_upstream_breaker", { upstream: name });
   return {
     kind: "table",
@@ -291,14 +291,28 @@ function breakerTable(series: SeriesIndex, { name, plan }: UpstreamView): Table 
     columns: [
       { key: "breaker", label: "Breaker", as: "code" },
       { key: "state", label: "State" },
+      { key: "refused", label: "Refused", as: "count" },
+      { key: "refusedPerSecond", label: "Rate", as: "rate" },
+      { key: "history", label: "Last minute", as: "history" },
     ],
-    rows: found.map((one) => [one.labels.breaker ?? "", breakerState(one.value)]),
-    empty: plan.breaker === null ? "The manifest asks for none." : "No call has met one yet.",
+    rows: found.map((one) => {
+      const { breaker = "" } = one.labels;
+      const refused = series.one("weir_upstream_breaker_refused_total", { upstream: name, breaker });
+      const trend = refused && sight.trend(refused);
+      return [
+        breaker,
+        breakerState(one.value),
+        cell(refused?.value ?? null),
+        cell(trend?.ratePerSecond ?? null),
+        cell(trend?.points ?? [], "history"),
+      ];
+    }),
+    empty: plan.breaker === null ? "The manifest asks for none." : "All of them have been closed so far.",
   };
 }
 
 /** The states in the order of the series' values. */
-const breakerStates = ["closed", "open", "halfOpen", "ramp", "forcedOpen", "forcedClosed"];
+const breakerStates = ["closed", "open", "halfOpen", "ramp", "forced"];
 
 function breakerState(value: number) {
   const state = breakerStates[value] ?? String(value);
