@@ -51,6 +51,38 @@ export const servers = {
     },
     answers: (_folder, [port]) => connects(port!),
   },
+  /**
+   * `/` answers with the numbers of the connection and of the request on it, `/files/` with the files of `www` in its
+   * folder, `/empty` with 204, `/moved` with a redirect, `/broken` with 503; bodies of up to 8 MiB are read and dropped.
+   */
+  nginx: {
+    program: "nginx",
+    package: "nginx-light",
+    ports: 1,
+    async arguments(folder, [port]) {
+      await Deno.mkdir(join(folder, "www"));
+      const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+      const configuration = [
+        `daemon off; master_process off; error_log stderr; pid ${folder}/nginx.pid;`,
+        `events { worker_connections 256; }`,
+        `http {`,
+        `  access_log off; client_max_body_size 8m; keepalive_requests 1000000; server_tokens off;`,
+        ...temporary.map((name) => `  ${name}_temp_path ${folder}/${name};`),
+        `  server {`,
+        `    listen 127.0.0.1:${port};`,
+        `    location / { return 200 "$connection $connection_requests"; }`,
+        `    location /files/ { alias ${folder}/www/; }`,
+        `    location = /empty { return 204; }`,
+        `    location = /moved { return 302 /; }`,
+        `    location = /broken { add_header retry-after 2 always; return 503 broken; }`,
+        `  }`,
+        `}`,
+      ];
+      await Deno.writeTextFile(join(folder, "nginx.conf"), configuration.join("\n") + "\n");
+      return ["-p", folder, "-e", "stderr", "-c", join(folder, "nginx.conf")];
+    },
+    answers: (_folder, [port]) => connects(port!),
+  },
   /** Knows what stands in `hosts` of its folder (read again on SIGHUP) and in `services.conf` (at start). */
   dnsmasq: {
     program: "dnsmasq",
