@@ -3,14 +3,14 @@
  * the server does not know HELLO, or not version 3, RESP2 with AUTH. Refused credentials are a failed connection; the
  * error says what the server said, never what was sent.
  */
-import type { RedisArgument } from "../../core/context.ts";
+import type { RedisArgument, RedisValue } from "../../core/context.ts";
 import type { ByteStream } from "../../core/protocol.ts";
 import type { SessionHost } from "../../core/upstream/contract.ts";
 import { UpstreamError } from "../../core/upstream_error.ts";
 import { CommandWriter } from "./command_writer.ts";
 import { commandOf } from "./commands.ts";
 import { ErrorReply, RedisError } from "./redis_error.ts";
-import { type RedisReply, ReplyDecoder, ReplyError, unfinished } from "./reply_decoder.ts";
+import { ReplyDecoder, ReplyError, unfinished } from "./reply_decoder.ts";
 
 /** What a handshake needs of its host. */
 export type HandshakeHost = Pick<SessionHost, "upstream" | "endpoint" | "plan">;
@@ -30,15 +30,15 @@ export async function shakeHands(stream: ByteStream, host: HandshakeHost): Promi
   try {
     const login = password === null ? [] : ["AUTH", username ?? "default", password];
     const hello = await ask("HELLO", 3, ...login, "SETNAME", `weir:${host.upstream}`);
-    if (hello instanceof ErrorReply) {
-      if (!isOld(hello.error)) throw refused(host, hello.error);
+    if (hello instanceof RedisError) {
+      if (!isOld(hello)) throw refused(host, hello);
       if (password !== null) {
         await must(ask("AUTH", ...(username === null ? [] : [username]), password), host);
       }
     }
     if (database !== 0) await must(ask("SELECT", database), host);
     // Where no password is wanted and none was given, a server may still say so only now.
-    if (hello instanceof ErrorReply) await must(ask("PING"), host);
+    if (hello instanceof RedisError) await must(ask("PING"), host);
   } catch (error) {
     throw error instanceof ReplyError ? failed(host, "protocol", error.message, error) : error;
   }
@@ -46,9 +46,9 @@ export async function shakeHands(stream: ByteStream, host: HandshakeHost): Promi
   return decoder;
 }
 
-async function must(reply: Promise<RedisReply>, host: HandshakeHost): Promise<void> {
+async function must(reply: Promise<RedisValue>, host: HandshakeHost): Promise<void> {
   const answer = await reply;
-  if (answer instanceof ErrorReply) throw refused(host, answer.error);
+  if (answer instanceof RedisError) throw refused(host, answer);
 }
 
 /** Whether the server has no HELLO, none for us, or none that speaks version 3. */
@@ -61,7 +61,7 @@ async function exchange(
   decoder: ReplyDecoder,
   name: string,
   args: RedisArgument[],
-): Promise<RedisReply> {
+): Promise<RedisValue> {
   const writer = new CommandWriter();
   writer.command(commandOf(name), args);
   for (let bytes = writer.take(); bytes; bytes = writer.take()) {
@@ -69,7 +69,7 @@ async function exchange(
   }
   for (;;) {
     const reply = decoder.next(false);
-    if (reply !== unfinished) return reply;
+    if (reply !== unfinished) return reply instanceof ErrorReply ? reply.error : reply;
     const bytes = await stream.read(decoder.room());
     if (bytes === null) throw new ReplyError(`the server closed the connection instead of answering ${name}`);
     decoder.filled(bytes);

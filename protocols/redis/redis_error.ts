@@ -36,7 +36,7 @@ export const downCodes: ReadonlySet<string> = new Set([
 
 /**
  * An error reply as sessions deliver it. It is a thenable that rejects: a promise that is resolved with it rejects with
- * the RedisError, so the way of a good reply costs no further promise.
+ * the RedisError, so the way of a good reply costs no further promise. For the same reason no async function returns one.
  */
 export class ErrorReply {
   readonly error: RedisError;
