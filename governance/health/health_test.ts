@@ -149,6 +149,16 @@ Deno.test("Health does not blame an endpoint for what began before its time asid
   assert.equal(one!.healthy, true);
 });
 
+Deno.test("Health does not punish an endpoint further for what panic sends to it", () => {
+  const four = endpointsOf({}, {}, {}, {});
+  const bench = new Bench(four, { eject: { consecutive: 5, base: 10_000, max: 300_000, share: 1 } });
+  bench.fails(four[0]!, 5);
+  const { until } = four[0]!;
+  bench.pass(1000);
+  bench.fails(four[0]!, 50);
+  assert.deepEqual([four[0]!.ejections, four[0]!.until], [1, until]);
+});
+
 Deno.test("Health puts nobody aside for longer than max", () => {
   const [one, two] = endpointsOf({}, {});
   const bench = new Bench([one!, two!], { eject: { consecutive: 1, base: 1000, max: 5000, share: 0.5 } });
