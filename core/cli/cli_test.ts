@@ -165,6 +165,23 @@ Deno.test("check passes a manifest that uses what is not there yet, and says so;
   assert.match(run.err, /service\.yaml:10:1: `telemetry`: telemetry is not available yet/);
 });
 
+Deno.test("explain shows what a call to an upstream goes through", async () => {
+  using folder = new Folder(
+    manifest(
+      "upstreams:\n  users: { protocol: http, discover: { static: [127.0.0.1:1] }, throttle: { queue: 9 } }\n",
+    ),
+  );
+  const { code, out } = await weir("explain", folder.file, "upstreams.users");
+  assert.equal(code, 0);
+  assert.match(
+    out,
+    /^2\. throttle \(per worker\)\n {3}Before anything is spent[^]*throttle\.queue +9 +.*service\.yaml:11$/m,
+  );
+  const { stack } = JSON.parse((await weir("explain", folder.file, "upstreams.users", "--json")).out);
+  const queue = stack[1].values.find(({ path }: { path: string }) => path === "throttle.queue");
+  assert.deepEqual([queue.text, queue.source.line], ["9", 11]);
+});
+
 Deno.test("explain shows effective values and where they come from", async () => {
   using folder = new Folder();
   const { code, out } = await weir("explain", folder.file, "workers.drain");
