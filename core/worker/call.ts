@@ -17,11 +17,16 @@ export interface CallHost {
   /** Epoch ms minus monotonic ms, refreshed by the worker's tick. */
   readonly epochOffset: number;
   readonly inflight: { mark(row: number, text: string): void };
+  /** Monotonic ms of the last request or sweep. */
+  readonly now: number;
   pool(name: string, call: RequestCall): PoolHandle;
   upstreamHandle(name: string, call: RequestCall): Upstream;
   identify(message: unknown): Partial<RequestInfo>;
   nextRequestId(): string;
 }
+
+/** How often the kernel is asked whether the client of a call that waits has left, ms; not before it waited as long. */
+const askEveryMs = 100;
 
 /** See the module's header. */
 export class RequestCall implements Call, Context, HandleContext {
@@ -44,6 +49,7 @@ export class RequestCall implements Call, Context, HandleContext {
   previous: RequestCall | undefined;
   next: RequestCall | undefined;
   #expired = false;
+  #askAt: number;
   #calls = 0;
   #controller: AbortController | undefined;
   #onLeft: (() => void) | undefined;
@@ -66,6 +72,7 @@ export class RequestCall implements Call, Context, HandleContext {
     this.startedAt = startedAt;
     this.deadlineAt = deadlineAt;
     this.row = row;
+    this.#askAt = startedAt + askEveryMs;
   }
 
   get address(): string {
@@ -103,7 +110,11 @@ export class RequestCall implements Call, Context, HandleContext {
 
   /** True once nobody waits for its answer: the client is gone, or got another one at the deadline. */
   get abandoned(): boolean {
-    return this.#expired || this.connection.gone;
+    if (this.#expired || this.connection.gone || this.connection.left) return true;
+    const { now } = this.#host;
+    if (now < this.#askAt) return false;
+    this.#askAt = now + askEveryMs;
+    return this.connection.peerLeft();
   }
 
   get requestId(): string {

@@ -148,6 +148,17 @@ export function rawFields(request: Request): Iterable<readonly [string, string]>
   return Array.isArray(list) ? list : request.headers;
 }
 
+/** Bytes of an answer's body: 0 for none, -1 where it is a stream, is text, or this runtime does not tell. */
+export function knownLength(response: Response): number {
+  const inner = innerResponse &&
+    (response as unknown as Record<symbol, { body?: { length?: unknown } | null } | undefined>)[
+      innerResponse
+    ];
+  if (!inner || inner.body === undefined) return -1;
+  if (inner.body === null) return 0;
+  return typeof inner.body.length === "number" ? inner.body.length : -1;
+}
+
 const nativeResponse: symbol | undefined = markOf("serve native response");
 
 /** What is used of the runtime's own part of a Response. */

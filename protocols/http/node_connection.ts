@@ -12,6 +12,7 @@ import { type Reason, reasons } from "../../core/reasons.ts";
 import type { Scope } from "../../core/scope.ts";
 import { answerHalfClosed } from "./half_closed.ts";
 import type { HttpHost } from "./native_connection.ts";
+import { knownLength } from "./native_server.ts";
 import { reasonHeader, refusalResponse } from "./refusal_response.ts";
 import { BoundedBody, declaredBody, headBytes } from "./request_limits.ts";
 import type { HttpService } from "./routes.ts";
@@ -224,6 +225,12 @@ async function send(outgoing: ServerResponse, response: Response, last: boolean)
   const cookies = response.headers.getSetCookie();
   if (cookies.length > 0) outgoing.setHeader("set-cookie", cookies);
   if (last) outgoing.setHeader("connection", "close");
+  const bytes = knownLength(response);
+  const bodiless = response.status === 204 || response.status === 304;
+  // What an answer to HEAD says of its length is the handler's own.
+  if (bytes >= 0 && !bodiless && !outgoing.hasHeader("content-length")) {
+    outgoing.setHeader("content-length", bytes);
+  }
   if (!response.body) return void outgoing.end();
   const reader = response.body.getReader();
   const gone = new Promise<void>((resolve) => outgoing.once("close", resolve));

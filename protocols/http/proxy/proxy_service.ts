@@ -48,7 +48,9 @@ export function proxyService(upstream: Caller<HttpRequest, HttpReply>, rules: Re
     if (proxied instanceof Refusal) return proxied;
     if (proxied.upgrade !== undefined) {
       const upgrader = upgraderOf(request);
-      return upgrader?.takesOver ? ask(proxied, context, upgrader) : new Refusal("no_upgrade");
+      // HTTP/2 has no upgrade.
+      const possible = upgrader?.takesOver && !upstream.plan.http2;
+      return possible ? ask(proxied, context, upgrader) : new Refusal("no_upgrade");
     }
     const { bodyBytes } = proxied;
     // HTTP/2 need not declare a body: the listener counts such a one, and derives a request for it.
