@@ -4,6 +4,9 @@ import { freePorts } from "../../../../tests/provision.ts";
 const encoder = new TextEncoder();
 const patienceMs = 10_000;
 
+/** The peer closed where a test expected more of it. */
+class PeerClosed extends Error {}
+
 /** One accepted connection. */
 export class RawConnection {
   /** All that was received, as latin1. */
@@ -19,7 +22,7 @@ export class RawConnection {
   /** Reads until `text` was received (again, beyond `from`); throws when the peer closes before. */
   async hears(text: string, from = 0): Promise<void> {
     while (!this.heard.slice(from).includes(text)) {
-      if (!await this.#read()) throw new Error(`the peer closed before it said ${JSON.stringify(text)}`);
+      if (!await this.#read()) throw new PeerClosed(`the peer closed before it said ${JSON.stringify(text)}`);
     }
   }
 
@@ -56,6 +59,8 @@ export class RawServer implements AsyncDisposable {
   readonly connections: RawConnection[] = [];
   readonly #listener: Deno.Listener;
   readonly #running: Promise<void>[] = [];
+  #closed = false;
+  /** What went wrong in `serve` first. */
   error: unknown;
 
   constructor(serve: (connection: RawConnection, number: number) => Promise<void>) {
@@ -74,17 +79,21 @@ export class RawServer implements AsyncDisposable {
       this.connections.push(connection);
       this.#running.push(
         serve(connection, this.connections.length).catch((error) => {
-          this.error ??= error;
+          if (!(this.#closed && error instanceof PeerClosed)) this.error ??= error;
         }).finally(() => connection.close()),
       );
     }
   }
 
-  /** Throws what went wrong in `serve`. */
+  /** Throws what went wrong in `serve`; idempotent. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#listener.close();
-    for (const connection of this.connections) connection.close();
+    if (!this.#closed) {
+      this.#closed = true;
+      this.#listener.close();
+      for (const connection of this.connections) connection.close();
+    }
     await Promise.all(this.#running);
+    if (this.error) throw this.error;
   }
 }
 
