@@ -31,8 +31,8 @@ export function run(manifest: string | object, options: RunOptions = {}): Promis
 }
 
 async function parts() {
-  const { protocols, serverFilters } = await import("./protocols.ts");
-  return { protocols, filters: serverFilters };
+  const { protocols, serverFilters, upstreamParts } = await import("./protocols.ts");
+  return { protocols, filters: serverFilters, upstreams: upstreamParts };
 }
 
 if (import.meta.main) {

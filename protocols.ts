@@ -2,12 +2,19 @@
  * What a worker is built with. Server filters stand in request order; each says itself why it stands where it stands.
  * This list is the only registration there is.
  */
+import type { UpstreamParts } from "./core/upstream/contract.ts";
 import { admit } from "./governance/admit/mod.ts";
+import { policies } from "./governance/policies.ts";
 import { frames } from "./protocols/frames/mod.ts";
+import { httpUpstream } from "./protocols/http/client/mod.ts";
 import { http } from "./protocols/http/mod.ts";
+import { redisUpstream } from "./protocols/redis/mod.ts";
 
 /** Every protocol that listeners can speak. */
 export const protocols = [http, frames] as const;
 
 /** Every filter between a listener and its handlers, outermost first. */
 export const serverFilters = [admit] as const;
+
+/** Every protocol that upstreams can speak, and the policies of their stacks. */
+export const upstreamParts: UpstreamParts = { ...policies, protocols: [httpUpstream, redisUpstream] };

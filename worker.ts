@@ -4,7 +4,7 @@
  */
 import type { ChannelMessage } from "./core/channel.ts";
 import { systemClock } from "./core/clock.ts";
-import type { Drain, LogLevel, SteerAway } from "./core/control.ts";
+import type { Drain, LogLevel, SteerAway, UpstreamCommand } from "./core/control.ts";
 import { captureConsole, createLogging } from "./core/log/mod.ts";
 import type { Plan } from "./core/manifest/plan.ts";
 import { localStatsMemory, openStatsFile } from "./core/stats/mod.ts";
@@ -12,7 +12,7 @@ import { joinSupervisor } from "./core/supervisor/join_supervisor.ts";
 import { sendSnapshots } from "./core/worker/send_snapshots.ts";
 import { askForShortSlices } from "./core/worker/short_slices.ts";
 import { startWorker, type Worker } from "./core/worker/worker.ts";
-import { protocols, serverFilters } from "./protocols.ts";
+import { protocols, serverFilters, upstreamParts } from "./protocols.ts";
 
 let worker: Worker | undefined;
 const early: ChannelMessage[] = [];
@@ -58,6 +58,7 @@ try {
     logging,
     protocols,
     filters: serverFilters,
+    upstreams: upstreamParts,
   });
 } catch (error) {
   const text = error instanceof Error ? error.stack ?? error.message : String(error);
@@ -80,6 +81,8 @@ function obey(worker: Worker, message: ChannelMessage): void {
       return worker.steerAway(message as unknown as SteerAway);
     case "unsteer":
       return worker.unsteer();
+    case "upstreamCommand":
+      return worker.upstreams?.obey(message as unknown as UpstreamCommand);
     case "reopenLogs":
       return logging.reopen();
     case "logLevel": {

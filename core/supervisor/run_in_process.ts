@@ -9,7 +9,7 @@ import { localStatsMemory } from "../stats/mod.ts";
 import { startWorker, type WorkerInit } from "../worker/worker.ts";
 
 /** What a worker is put together from: the protocols and the filters there are. */
-export type WorkerParts = Pick<WorkerInit, "protocols" | "filters">;
+export type WorkerParts = Pick<WorkerInit, "protocols" | "filters" | "upstreams">;
 
 /** A worker in this process. */
 export interface InProcess {
@@ -32,9 +32,8 @@ export async function runInProcess(
     ...(options.terminal === undefined ? {} : { terminal: options.terminal }),
   });
   const memory = localStatsMemory(1);
-  const { protocols, filters } = parts;
   const place = { id: 1, slot: 0, generation: 1, alone: true };
-  const worker = await startWorker({ plan, ...place, memory, logging, protocols, filters, clock });
+  const worker = await startWorker({ plan, ...place, ...parts, memory, logging, clock });
   return {
     plan,
     addresses: worker.addresses,

@@ -9,7 +9,7 @@ const spec = fc.record({
   weight: fc.constantFrom(1, 2),
   role: fc.constantFrom(null, "replica"),
   priority: fc.constantFrom(0, 1),
-}) as fc.Arbitrary<EndpointSpec>;
+}, { noNullPrototype: true }) as fc.Arbitrary<EndpointSpec>;
 
 Deno.test("diffEndpoints() says exactly what leads from one set to the next", () => {
   fc.assert(fc.property(fc.array(fc.array(spec, { maxLength: 20 }), { maxLength: 8 }), (sets) => {

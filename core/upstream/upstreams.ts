@@ -3,6 +3,7 @@
  * feed, handlers get handles, the worker's tick drives all that is a matter of time.
  */
 import type { Clock } from "../clock.ts";
+import type { UpstreamCommand } from "../control.ts";
 import type { Log, Upstream } from "../context.ts";
 import {
   Endpoint,
@@ -14,7 +15,7 @@ import {
 import type { Plan, UpstreamPlan } from "../manifest/plan.ts";
 import type { Scope } from "../scope.ts";
 import type { FilterStats } from "../server_filter.ts";
-import type { SharedNumbers } from "../stats/mod.ts";
+import type { SharedNumbers, SlotWriter } from "../stats/mod.ts";
 import { UpstreamError } from "../upstream_error.ts";
 import { CallMetrics } from "./call_metrics.ts";
 import { UpstreamCaller } from "./caller.ts";
@@ -32,8 +33,10 @@ import type {
   UpstreamProtocol,
 } from "./contract.ts";
 import { dial, type TlsMaterial, tlsMaterial } from "./dial.ts";
+import { OperatorWord } from "./operator_word.ts";
 import { Prober } from "./prober.ts";
 import { SessionPool } from "./session_pool.ts";
+import { UpstreamRows } from "./upstream_rows.ts";
 
 /** What upstreams are built from. */
 export interface UpstreamsInit {
@@ -41,6 +44,8 @@ export interface UpstreamsInit {
   parts: UpstreamParts;
   feed: EndpointFeed;
   stats: FilterStats;
+  /** Tables for the pages; where they are left out, nobody looks. */
+  tables?: Pick<SlotWriter, "endpoints" | "upstreams">;
   shared: SharedNumbers;
   clock: Clock;
   logger(name: string): Log;
@@ -77,6 +82,8 @@ export class BuiltUpstream {
   readonly #tls: TlsMaterial | undefined;
   readonly #metrics: CallMetrics;
   readonly #prober: Prober;
+  readonly #rows: UpstreamRows | undefined;
+  readonly #operator = new OperatorWord();
   readonly #capacity: number;
   #nextId = 0;
   #slowAt = -Infinity;
@@ -118,6 +125,8 @@ export class BuiltUpstream {
       fallback: () => plan.fallback === null ? undefined : siblings.caller(plan.fallback),
     });
     this.#prober = new Prober(protocol, plan, this.health);
+    const rows = this.#rows = init.tables && new UpstreamRows(init.tables, clock);
+    if (rows) scope.defer(() => rows.end());
     scope.defer(init.feed.watch(name, (change, state) => this.#update(change, state)));
     scope.defer(() => {
       this.caller.close();
@@ -137,6 +146,11 @@ export class BuiltUpstream {
     let settled = 0;
     for (const pool of this.pools.values()) if (pool.size > 0 || pool.failing) settled++;
     return settled >= wanted;
+  }
+
+  /** What somebody on the meta pages has said. */
+  obey(command: UpstreamCommand): void {
+    this.#operator.obey(command, this);
   }
 
   tick(now: number): void {
@@ -171,6 +185,8 @@ export class BuiltUpstream {
       if (pool.size === 0) this.#draining.delete(pool);
     }
     this.#metrics.connections(idle, size - idle, dialling, waiters);
+    this.#rows?.tick(this, now);
+    this.#operator.tick(this);
   }
 
   #poolOf(endpoint: Endpoint): SessionPool {
@@ -256,6 +272,7 @@ export class BuiltUpstream {
     }
     this.selector.update(added, removed, changed);
     this.health.update(added, removed);
+    this.#operator.added(added, this);
     for (const endpoint of removed) {
       const pool = this.pools.get(endpoint);
       if (!pool) continue;
@@ -319,6 +336,11 @@ export class Upstreams {
       if (now >= end) throw new Error(`Cannot reach ${missing.map((one) => notReached(one)).join("; ")}`);
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
+  }
+
+  /** Does what an operator has said; of an upstream that this plan has not, nothing. */
+  obey(command: UpstreamCommand): void {
+    this.all.get(command.upstream)?.obey(command);
   }
 
   caller(name: string): UpstreamCaller {

@@ -296,6 +296,7 @@ async function makeUpstreams(
     parts: init.upstreams,
     feed: init.endpoints ?? planFeed(plan),
     stats,
+    tables: stats,
     shared: memory.shared,
     clock,
     logger: (name) => logging.logger(name),

@@ -1,6 +1,6 @@
 /** A worker in the test's own process. */
 import assert from "node:assert/strict";
-import { protocols, serverFilters } from "../../../protocols.ts";
+import { protocols, serverFilters, upstreamParts } from "../../../protocols.ts";
 import { systemClock } from "../../clock.ts";
 import { createLogging } from "../../log/logging.ts";
 import { compile } from "../../manifest/mod.ts";
@@ -40,6 +40,7 @@ export async function serve(
     logging,
     protocols,
     filters: serverFilters,
+    upstreams: upstreamParts,
     alone: true,
   });
   const address = worker.addresses.api![0]!;
