@@ -48,6 +48,7 @@ export class Subscriber {
   #connecting = false;
   #cancelPause: (() => void) | undefined;
   #failures = 0;
+  #connectedAt = 0;
   #ended = false;
 
   constructor(caller: RedisCaller) {
@@ -121,7 +122,7 @@ export class Subscriber {
       this.#connecting = false;
       if (this.#ended || this.#topics.size === 0) return line.close();
       this.#line = line;
-      this.#failures = 0;
+      this.#connectedAt = this.#caller.clock.now();
       for (const { name, pattern } of this.#topics.values()) line.subscribe(name, pattern);
     } catch (error) {
       this.#connecting = false;
@@ -158,18 +159,26 @@ export class Subscriber {
     this.#line = undefined;
     this.#caller.log.warn("subscriptions interrupted", { upstream: this.#caller.name, error });
     for (const topic of this.#topics.values()) topic.live = false;
-    this.#connect();
+    // One that is ended as soon as it is there must not become a storm of connections.
+    if (this.#caller.clock.now() - this.#connectedAt >= longestPauseMs) this.#failures = 0;
+    if (this.#failures++ === 0) this.#connect();
+    else this.#pause();
   }
 
   /** Who waits for a first answer is told; who was subscribed before is so again as soon as that can be. */
   #failed(error: unknown): void {
     for (const topic of this.#topics.values()) this.#refuse(topic, error);
     if (error instanceof UpstreamError && error.failure === "cancelled") return this.#end();
+    this.#failures++;
+    this.#pause();
+  }
+
+  #pause(): void {
     if (this.#ended || this.#topics.size === 0) return;
     const { clock } = this.#caller;
-    const pauseMs = Math.min(longestPauseMs, firstPauseMs * 2 ** Math.min(this.#failures++, 10));
+    const pauseMs = Math.min(longestPauseMs, firstPauseMs * 2 ** Math.min(this.#failures - 1, 10));
     this.#cancelPause?.();
-    this.#cancelPause = clock.after(jitter(clock, pauseMs, 0.5), () => this.#connect());
+    this.#cancelPause = clock.after(jitter(clock, pauseMs, 0.5), () => void this.#connect());
   }
 
   #refuse(topic: Topic, error: unknown): void {
