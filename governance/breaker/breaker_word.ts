@@ -78,9 +78,8 @@ export class BreakerTimes {
     return head(Mode.ramp, force, level) | (this.#units(sinceMs) & timeMask) << payloadAt;
   }
 
-  /** With one probe given. */
-  halfOpen(sinceMs: number, force: number, level: number): number {
-    return head(Mode.halfOpen, force, level) | 1 << givenAt | this.#coarse(sinceMs) << coarseAt;
+  halfOpen(sinceMs: number, force: number, level: number, given: number): number {
+    return head(Mode.halfOpen, force, level) | given << givenAt | this.#coarse(sinceMs) << coarseAt;
   }
 
   /** How long an open one stays so; 0 where its time has passed. */

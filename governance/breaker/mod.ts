@@ -89,9 +89,17 @@ class BreakerSet implements Breakers {
       probes: this.#probes,
       callMs: host.plan.timeouts.total,
       clock: host.clock,
-      // What is all of the upstream's must be nobody's method.
-      blocks: [sharedBlock(host, "breaker", `0 ${key}`), sharedBlock(host, "breaker", `1 ${key}`)],
+      blocks: [this.#block(0, key), this.#block(1, key)],
       metrics: new BreakerMetrics(host, key),
     });
+  }
+  /** Times are kept in units that follow from these: workers of an older plan must not share them. */
+  #block(half: number, key: string): ReturnType<typeof sharedBlock> {
+    const { window, open } = this.#plan;
+    return sharedBlock(
+      this.#host,
+      "breaker",
+      `${half} ${window} ${open} ${this.#host.plan.timeouts.total} ${key}`,
+    );
   }
 }

@@ -16,7 +16,8 @@
  *
  * Becoming ramp or closed clears the window. Counted are calls that went through and say something about the upstream,
  * timeouts with the others: not what was refused here, not what the caller gave up. An end that comes while it is open or
- * half-open belongs to a call from before, and counts for nothing.
+ * half-open belongs to a call from before, and counts for nothing. (One that comes in the ramp is taken for new; that
+ * needs a call to last longer than the breaker was open.)
  */
 import type { Clock } from "../../core/clock.ts";
 import type { SharedInt32 } from "../../core/stats/mod.ts";
@@ -111,7 +112,7 @@ export class SharedBreaker implements Breaker {
           return Pass.yes;
         case Mode.open:
           if (this.#times.leftMs(word, epoch) > 0) return Pass.no;
-          if (this.#change(word, this.#times.halfOpen(epoch, force, level), "its time is over")) {
+          if (this.#change(word, this.#times.halfOpen(epoch, force, level, 1), "its time is over")) {
             return Pass.probe;
           }
           break;
@@ -120,7 +121,7 @@ export class SharedBreaker implements Breaker {
             if (this.#exchange(word, words.withGiven(word, 1))) return Pass.probe;
           } else {
             if (!this.#times.probesLost(word, epoch)) return Pass.no;
-            const again = this.#times.halfOpen(epoch, force, level);
+            const again = this.#times.halfOpen(epoch, force, level, 1);
             if (this.#change(word, again, "probes were lost: others may go")) return Pass.probe;
           }
           break;
@@ -169,7 +170,7 @@ export class SharedBreaker implements Breaker {
   #probed(ok: boolean, counts: boolean): void {
     for (;;) {
       const word = this.#word.load();
-      if (words.modeOf(word) !== Mode.halfOpen) return;
+      if (words.modeOf(word) !== Mode.halfOpen || words.forceOf(word) !== Force.auto) return;
       const outstanding = words.givenOf(word) - words.goodOf(word);
       if (outstanding <= 0) return;
       if (!counts) {
@@ -209,8 +210,8 @@ export class SharedBreaker implements Breaker {
       // Afterwards it judges for itself: what was kept open probes at once, what was kept closed begins anew.
       let next = words.withForce(word, force);
       if (force === Force.auto) {
-        const probes = words.forceOf(word) === Force.open;
-        next = probes ? this.#times.open(this.#clock.epoch(), force, 0) : 0;
+        const keptOpen = words.forceOf(word) === Force.open;
+        next = keptOpen ? this.#times.halfOpen(this.#clock.epoch(), force, 0, 0) : 0;
       }
       if (!this.#change(word, next, reason)) continue;
       if (next === 0) this.#clear();
