@@ -164,6 +164,8 @@ async function upgrade(
     takeOver() {
       if (socket.destroyed) return undefined;
       taken = true;
+      // The end of what it sends is not the end of what it gets.
+      socket.allowHalfOpen = true;
       if (head.length > 0) socket.unshift(head);
       return connection.stream;
     },

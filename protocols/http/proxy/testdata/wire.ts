@@ -1,5 +1,6 @@
 /** Both ends of a proxy as bytes: a client that writes what it likes, an upstream that does. */
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { freePorts } from "../../../../tests/provision.ts";
 
 const range = { from: 21_600, to: 22_399 };
@@ -17,7 +18,6 @@ export class Wire {
   held = "";
   #ended = false;
   readonly #buffer = new Uint8Array(65536);
-  readonly #decoder = new TextDecoder("latin1");
 
   constructor(conn: Deno.Conn) {
     this.conn = conn;
@@ -72,7 +72,7 @@ export class Wire {
     const count = await this.conn.read(this.#buffer).catch(() => null);
     clearTimeout(limit);
     if (count === null) this.#ended = true;
-    else this.held += this.#decoder.decode(this.#buffer.subarray(0, count));
+    else this.held += Buffer.from(this.#buffer.subarray(0, count)).toString("latin1");
     return count !== null;
   }
 }
