@@ -25,7 +25,13 @@ Deno.test("/upstreams shows a line for each, with what is wrong with it", async 
     ["POST open", "no", "dns users.internal", "no such name: users.internal; kept from an earlier run", 42],
   );
   assert.ok(users.ageMs >= 4000 && users.ageMs < 60_000, users.ageMs);
-  assert.deepEqual([cache.usable, cache.endpoints, cache.problem, cache.breakers], [1, 1, "ok", null]);
+  assert.deepEqual([cache.usable, cache.endpoints, cache.problem, cache.breakers, cache.ageMs], [
+    1,
+    1,
+    "ok",
+    null,
+    null,
+  ]);
   const html = (await get(fake, "/upstreams?format=html")).text;
   assert.match(html, /<a href="\/upstreams\/users">users<\/a>/);
 });

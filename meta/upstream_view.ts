@@ -181,6 +181,11 @@ export function discoveryProblem({ error, cached, updatedAt, workers }: Upstream
   return [error, kept, never].filter((text) => text !== "").join("; ");
 }
 
+/** How old the answer is that the endpoints come from; null where they stand in the manifest, or nobody has said. */
+export function discoveryAgeMs({ plan, updatedAt }: UpstreamView, now: number): number | null {
+  return updatedAt === 0 || plan.discover.static !== undefined ? null : Math.max(0, now - updatedAt);
+}
+
 /** The page of an upstream. */
 export function upstreamPath(name: string): string {
   return `/upstreams/${encodeURIComponent(name)}`;

@@ -11,6 +11,7 @@ import { limitOf } from "../limit_of.ts";
 import { SeriesIndex } from "../series_index.ts";
 import type { Sight } from "../sight.ts";
 import {
+  discoveryAgeMs,
   discoveryProblem,
   type EndpointView,
   stateTones,
@@ -89,7 +90,7 @@ function now(sight: Sight, series: SeriesIndex, view: UpstreamView): Facts {
       {
         key: "ageMs",
         label: "Last answer",
-        value: cell(view.updatedAt > 0 ? Math.max(0, sight.now - view.updatedAt) : null, "duration"),
+        value: cell(discoveryAgeMs(view, sight.now), "duration"),
       },
       {
         key: "discovery",

@@ -4,7 +4,13 @@ import { cell, type Table, type Value } from "../document.ts";
 import type { Endpoint } from "../endpoint.ts";
 import { SeriesIndex } from "../series_index.ts";
 import type { Sight } from "../sight.ts";
-import { discoveryProblem, upstreamPath, type UpstreamView, upstreamViews } from "../upstream_view.ts";
+import {
+  discoveryAgeMs,
+  discoveryProblem,
+  upstreamPath,
+  type UpstreamView,
+  upstreamViews,
+} from "../upstream_view.ts";
 
 /** One row per declared upstream. */
 export function upstreamTable(sight: Sight, series: SeriesIndex): Table {
@@ -59,7 +65,7 @@ function row(sight: Sight, view: UpstreamView): Value[] {
     breakerCell(view),
     panicCell(view),
     view.source,
-    cell(view.updatedAt > 0 ? Math.max(0, sight.now - view.updatedAt) : null),
+    cell(discoveryAgeMs(view, sight.now)),
     cell(silent ? null : problem === "" ? "ok" : problem, "text", {
       tone: problem === "" ? undefined : "warn",
     }),
