@@ -21,6 +21,8 @@ const nothing = new Uint8Array(0);
 
 /** What an outbox tells its connection. */
 export interface OutboxOwner {
+  /** A write begins; what was put in so far may be gone from now on. */
+  sending?(): void;
   /** A write went out; `pendingBytes` is smaller now. */
   moved(): void;
   /** The peer cannot be written to; nothing will be from now on. */
@@ -138,6 +140,7 @@ export class Outbox {
         const buffer = sealed ?? this.#open;
         let bytes = sealed ?? buffer.subarray(0, this.#length);
         if (!sealed) this.#swap();
+        this.#owner.sending?.();
         let written = await this.#stream.write(bytes);
         this.#pending -= written;
         while (written < bytes.length) {
