@@ -39,7 +39,7 @@ export class CallLimits {
     }
     for (const { thread } of this.#core.places) {
       if (thread === undefined) continue;
-      for (const job of [...thread.jobs.values()]) {
+      for (const job of thread.jobs.inOrder()) {
         if (job.killMs <= nowMs) {
           thread.terminate("stuck");
           break;

@@ -16,8 +16,6 @@ import { encodeError } from "./wire_error.ts";
 /** Run time that is handed to a thread in advance. */
 const aheadMs = 0.4;
 const maxAhead = 64;
-/** Run time that a thread has before it before another one is woken for the next call: about what that costs. */
-const gatherMs = 0.1;
 /** Fewer calls under way than this, and a thread is woken for each at once. */
 const crowd = 4;
 /** How long a job may sit in a thread's ring while the thread shows no progress and another one is idle. */
@@ -37,9 +35,8 @@ export class Dispatcher {
    * arithmetic mean would let one call during which the thread lost its core spoil the next twenty.
    */
   #lnRunMs = 2;
-  /** How many calls a thread may have, the running one included, and up to how many another one is left asleep. */
+  /** How many calls a thread may have, the running one included. */
   #ahead = 1;
-  #gather = 0;
   readonly #unwoken: PoolThread[] = [];
   /** How many calls were under way of late. */
   #crowd = 0;
@@ -74,17 +71,16 @@ export class Dispatcher {
 
   // --- to threads
 
-  /** The thread that should get `job`, if one may have more: one that is awake, or the one with least to do. */
+  /** The thread that should get `job`: the one with least to do, if it may have more. */
   #pick(job: Job): PoolThread | undefined {
     let best: PoolThread | undefined;
     let least = job.transfer === undefined ? this.#ahead : 1;
     for (const { thread, loading } of this.#core.places) {
       if (thread === undefined || thread.state !== "ready" || loading.size > 0) continue;
-      const { load } = thread;
-      if (load > 0 && load < this.#gather && least > 1 && !thread.stalled) return thread;
-      if (load >= least) continue;
+      if (thread.load >= least) continue;
       best = thread;
-      least = load;
+      least = thread.load;
+      if (least === 0) break;
     }
     return best;
   }
@@ -115,7 +111,6 @@ export class Dispatcher {
     for (const thread of this.#unwoken) thread.wake();
     this.#unwoken.length = 0;
     this.#gauge();
-    this.#watchProgress();
   }
 
   #gauge(): void {
@@ -149,7 +144,6 @@ export class Dispatcher {
   /** After answers: more work for the threads, or work of others for idle ones. */
   #after(): void {
     this.#ahead = Math.max(1, Math.min(maxAhead, Math.floor(aheadMs / Math.exp(this.#lnRunMs))));
-    this.#gather = Math.floor(this.#ahead * (gatherMs / aheadMs));
     this.#refill();
     this.#gauge();
     if (this.outstanding > 0) this.#watchProgress();
@@ -172,7 +166,6 @@ export class Dispatcher {
     const nowMs = readMs || clock.now();
     places[thread.number]!.losses = 0;
     thread.busySinceMs = thread.load > 0 ? nowMs : 0;
-    thread.stalled = false;
     this.#lnRunMs += (Math.log(runMs + 0.001) - this.#lnRunMs) * 0.2;
     metrics.calls.add();
     metrics.run.record(runMs);
@@ -219,7 +212,7 @@ export class Dispatcher {
 
   /** Puts what `thread` has not begun with back in the line. */
   takeBack(thread: PoolThread): void {
-    const back = [...thread.jobs.values()].filter((job) => thread.revoke(job));
+    const back = thread.jobs.inOrder().filter((job) => thread.revoke(job));
     for (const job of back) {
       job.thread = undefined;
       if (job.over || job.transfer === undefined) continue;
@@ -241,9 +234,9 @@ export class Dispatcher {
       this.#cancelSteal = undefined;
       this.drain();
       for (const { number, thread } of places) {
-        if (thread === undefined || thread.load <= 1 || thread.answered !== answered[number]) continue;
-        thread.stalled = true;
-        this.#steal(thread);
+        if (thread !== undefined && thread.load > 1 && thread.answered === answered[number]) {
+          this.#steal(thread);
+        }
       }
       this.#watchProgress();
     });

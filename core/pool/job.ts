@@ -28,8 +28,9 @@ export class Job {
   /** The caller has its answer. */
   over = false;
   thread: PoolThread | undefined;
-  /** Number within the thread, place and end of its record in the ring. */
+  /** Number within the thread, place in its order, offset and end of its record in the ring. */
   id = 0;
+  order = 0;
   at = 0;
   end = 0;
   /** Its particulars travel by message, beside its record. */

@@ -20,6 +20,7 @@ import {
   type ThreadStart,
   type ToThread,
 } from "./thread_protocol.ts";
+import { ThreadJobs } from "./thread_jobs.ts";
 import { decodeError, encodeError } from "./wire_error.ts";
 
 const encoder = new TextEncoder();
@@ -52,15 +53,13 @@ export class PoolThread {
   readonly number: number;
   state: "starting" | "ready" | "stopping" | "ended" = "starting";
   /** Jobs that it has or will get from its ring. */
-  readonly jobs = new Map<number, Job>();
+  readonly jobs = new ThreadJobs();
   /** How many of them occupy it. */
   load = 0;
   /** Answers so far. */
   answered = 0;
   /** Since when it has worked on its present job, monotonic ms; 0 when idle. */
   busySinceMs = 0;
-  /** Others wait behind that job, and it takes long. */
-  stalled = false;
   readonly #worker: Worker;
   readonly #events: ThreadEvents;
   readonly #requests: Ring;
@@ -68,7 +67,6 @@ export class PoolThread {
   readonly #answers: Ring;
   readonly #shared: Int32Array;
   readonly #marks: Uint8Array;
-  #nextId = 0;
   #cause: string | undefined;
   #error: Error | undefined;
   #ending = false;
@@ -123,16 +121,14 @@ export class PoolThread {
     let at = payload === undefined ? tooLarge : writer.write(before, payload);
     const byMessage = at === tooLarge;
     if (byMessage) at = ring.reserve(before);
-    if (at < 0) return false;
+    if (at < 0 || !this.jobs.add(job)) return false;
     const word = at >> 2;
-    const id = this.#nextId = (this.#nextId + 1) & 0x7fffffff;
-    job.id = id;
     job.at = at;
     job.end = ring.reserved;
     job.thread = this;
     job.byMessage = byMessage;
     ring.i32[word] = CallState.queued;
-    ring.i32[word + 1] = id;
+    ring.i32[word + 1] = job.id;
     ring.i32[word + 2] = job.service;
     ring.i32[word + 3] = byMessage ? -1 : writer.bytes;
     ring.f64[(at >> 3) + 2] = job.deadline;
@@ -142,15 +138,20 @@ export class PoolThread {
     // Particulars first: a call that cannot be cloned must not leave a record behind.
     if (byMessage) this.#sendParticulars(job);
     ring.commit();
-    this.jobs.set(id, job);
     this.load++;
     return true;
   }
 
-  #sendParticulars({ id, payload, source, transfer }: Job): void {
-    if (payload === undefined) return this.post({ t: "call", call: id, source: source! }, transfer);
-    const sent = copyToSend(payload);
-    this.post({ t: "payload", call: id, payload: sent.copy }, sent.transfer);
+  #sendParticulars(job: Job): void {
+    const { id, payload, source, transfer } = job;
+    try {
+      if (payload === undefined) return this.post({ t: "call", call: id, source: source! }, transfer);
+      const sent = copyToSend(payload);
+      this.post({ t: "payload", call: id, payload: sent.copy }, sent.transfer);
+    } catch (error) {
+      this.jobs.delete(job);
+      throw error;
+    }
   }
 
   /** Wakes the thread if it sleeps. */
@@ -179,7 +180,7 @@ export class PoolThread {
 
   /** The job that it works on now, if any. */
   get current(): Job | undefined {
-    for (const job of this.jobs.values()) {
+    for (const job of this.jobs.inOrder()) {
       if (!job.suspended) return this.#unclaimed(job) ? undefined : job;
     }
     return undefined;
@@ -187,7 +188,7 @@ export class PoolThread {
 
   /** The thread has nothing to do with `job` any more. */
   forget(job: Job): void {
-    if (!this.jobs.delete(job.id)) return;
+    if (!this.jobs.delete(job)) return;
     if (!job.suspended) this.load--;
   }
 

@@ -114,14 +114,14 @@ export class ThreadKeeper {
     const during = current === undefined ? undefined : this.#core.textOf(current);
     const mark = current === undefined ? "" : thread.markOf(current);
     this.#dispatcher.takeBack(thread);
-    for (const job of thread.jobs.values()) {
+    for (const job of thread.jobs.inOrder()) {
+      thread.forget(job);
       if (job.over) continue;
       metrics.lost.add();
       const text = `Thread ${thread.number} of pool "${name}" ${why} while it ran ${this.#core.textOf(job)}`;
       this.#dispatcher.over(job).reject(lostError(text, error));
       job.nested?.abort();
     }
-    thread.jobs.clear();
     this.#dispatcher.afterSoon();
     if (cause === undefined || this.#core.closing) return;
     place.lastError = why;

@@ -47,6 +47,7 @@ export class ThreadKernel implements CallHost {
   readonly #modules: ThreadModules;
   readonly #nested: NestedCalls;
   readonly #heap: HeapWatch;
+  /** Calls that have not answered at once. */
   readonly #calls = new Map<number, ThreadCall>();
   /** Particulars that came before their record was claimed, and those who wait for them. */
   readonly #particulars = new Map<number, ToThread>();
@@ -147,7 +148,6 @@ export class ThreadKernel implements CallHost {
     const call = new ThreadCall(this, id, deadline, info);
     call.startedMs = this.#nowMs;
     this.#heap.begin();
-    this.#calls.set(id, call);
     if (service === -1) return this.#later(call, (message) => this.#runFunction(message, call));
     const handle = this.#modules.services[service];
     if (handle === undefined) {
@@ -170,6 +170,7 @@ export class ThreadKernel implements CallHost {
   /** Waits for a promise of the handler, or for the call to let go of the thread. */
   #pending(call: ThreadCall, promise: PromiseLike<unknown>): Promise<void> {
     const { promise: free, resolve } = Promise.withResolvers<void>();
+    this.#calls.set(call.id, call);
     if (call.released) resolve();
     else call.free = resolve;
     Promise.resolve(promise).then((value) => this.#settle(call, value), (error) => this.#fail(call, error))
@@ -204,9 +205,9 @@ export class ThreadKernel implements CallHost {
   /** True when the answer is still wanted; the call is over either way. */
   #end(call: ThreadCall): boolean {
     this.#nowMs = performance.now();
-    if (!call.dropped) return this.#calls.delete(call.id);
-    this.#abandoned--;
-    return false;
+    if (call.dropped) this.#abandoned--;
+    else if (this.#calls.size > 0) this.#calls.delete(call.id);
+    return !call.dropped;
   }
 
   #answer(call: ThreadCall, payload: Payload): Promise<void> | undefined {
