@@ -5,6 +5,7 @@
 import type { UpstreamParts } from "./core/upstream/contract.ts";
 import { admit } from "./governance/admit/mod.ts";
 import { policies } from "./governance/policies.ts";
+import { framesUpstream } from "./protocols/frames/client/mod.ts";
 import { frames } from "./protocols/frames/mod.ts";
 import { httpUpstream } from "./protocols/http/client/mod.ts";
 import { http } from "./protocols/http/mod.ts";
@@ -17,4 +18,7 @@ export const protocols = [http, frames] as const;
 export const serverFilters = [admit] as const;
 
 /** Every protocol that upstreams can speak, and the policies of their stacks. */
-export const upstreamParts: UpstreamParts = { ...policies, protocols: [httpUpstream, redisUpstream] };
+export const upstreamParts: UpstreamParts = {
+  ...policies,
+  protocols: [httpUpstream, redisUpstream, framesUpstream],
+};

@@ -71,6 +71,10 @@ export class TestHost implements ListenerHost<FramesPlan, Uint8Array, Uint8Array
     return Promise.resolve(this.handler);
   }
 
+  upstream(name: string): never {
+    throw new TypeError(`There is no upstream "${name}" in this test`);
+  }
+
   onPool(pool: string): ReturnType<ListenerHost<FramesPlan, Uint8Array, Uint8Array>["onPool"]> {
     this.pooled.push(pool);
     return async (payload) => {
