@@ -146,7 +146,7 @@ export const servers = {
         clientPort: port,
         clientPortAddress: "127.0.0.1",
         "admin.enableServer": false,
-        "4lw.commands.whitelist": "ruok",
+        "4lw.commands.whitelist": "srvr",
       };
       const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}\n`);
       await Deno.writeTextFile(join(folder, "zoo.cfg"), lines.join(""));
@@ -157,7 +157,7 @@ export const servers = {
       JMXDISABLE: "true",
       JVMFLAGS: "-Xmx96m -XX:+UseSerialGC -XX:TieredStopAtLevel=1",
     }),
-    answers: (_folder, [port]) => says(port!, "ruok", "imok"),
+    answers: (_folder, [port]) => says(port!, "srvr", "Zookeeper version"),
   },
   redis: redisRow([]),
   /** A Redis that speaks RESP2 only, as those before 6.0. */
