@@ -5,17 +5,20 @@ import type { ByteStream } from "../../../core/protocol.ts";
 
 const readBytes = 64 * 1024;
 
-/** The node socket of `stream`, or a duplex that reads and writes it. */
-export function duplexOf(stream: ByteStream): Duplex {
-  return stream.node instanceof Duplex ? stream.node : new ByteDuplex(stream);
-}
-
-class ByteDuplex extends Duplex {
+/** Reads and writes `stream`, and closes it once it was told to {@link own} it. */
+export class ByteDuplex extends Duplex {
   readonly #stream: ByteStream;
+  #owned = false;
 
   constructor(stream: ByteStream) {
     super({ allowHalfOpen: false });
     this.#stream = stream;
+  }
+
+  /** From now on the stream ends with this; before that whoever made it closes it. */
+  own(): void {
+    this.#owned = true;
+    if (this.destroyed) this.#stream.close();
   }
 
   override _read(): void {
@@ -39,7 +42,7 @@ class ByteDuplex extends Duplex {
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    this.#stream.close();
+    if (this.#owned) this.#stream.close();
     done(error);
   }
 }

@@ -5,7 +5,7 @@
 import { Buffer } from "node:buffer";
 import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from "node:http2";
 import type { Attempt } from "../../../core/upstream/contract.ts";
-import type { FailureKind } from "../../../core/upstream_error.ts";
+import type { FailureKind, UpstreamError } from "../../../core/upstream_error.ts";
 import type { FlatHeaders, HttpReply, HttpRequest } from "./message.ts";
 import { type BodyOwner, ReplyBody } from "./reply_body.ts";
 
@@ -13,8 +13,9 @@ import { type BodyOwner, ReplyBody } from "./reply_body.ts";
 export interface Http2Owner {
   /** Longest head of a reply. */
   readonly headBytes: number;
-  /** It failed before its reply; `attempt.sent` says what may have been seen of it. */
-  failed(exchange: Http2Exchange, failure: FailureKind, text: string, cause: unknown): void;
+  /** It failed before its reply. */
+  failed(exchange: Http2Exchange, error: UpstreamError): void;
+  errorOf(failure: FailureKind, text: string, sent: boolean, cause: unknown): UpstreamError;
   /** Its stream is closed. */
   closed(exchange: Http2Exchange): void;
   /** Whether the peer has said that it did nothing with stream `id`. */
@@ -44,7 +45,6 @@ export class Http2Exchange implements BodyOwner {
     this.#stream = stream;
     this.#owner = owner;
     stream.on("response", (headers: IncomingHttpHeaders) => this.#head(headers));
-    stream.on("data", (piece: Uint8Array) => this.#data(piece));
     stream.on("end", () => this.#end());
     stream.on("error", (error: unknown) => this.#error = error);
     stream.on("close", () => this.#close());
@@ -84,9 +84,12 @@ export class Http2Exchange implements BodyOwner {
     this.settled = true;
     const none = this.attempt.request.method === "HEAD" || status === 204 || status === 304;
     if (none || bodyBytes === 0) {
+      this.#stream.resume();
       return this.attempt.succeed({ status, headers, body: none ? null : new Uint8Array(0), bodyBytes });
     }
     this.#body = new ReplyBody(this);
+    // Not before: the runtime may have the first bytes of the body ahead of the head.
+    this.#stream.on("data", (piece: Uint8Array) => this.#data(piece));
     this.attempt.succeed({ status, headers, body: this.#body.stream(), bodyBytes });
   }
 
@@ -116,7 +119,11 @@ export class Http2Exchange implements BodyOwner {
         this.attempt.sent = false;
       }
       this.#report("reset", `the stream ended before its reply (code ${rstCode})`, this.#error);
-    } else if (!this.#complete) this.#body?.fail(new Error(`the stream ended early (code ${rstCode})`));
+    } else if (!this.#complete) {
+      this.#body?.fail(
+        this.#owner.errorOf("reset", `the stream ended early (code ${rstCode})`, true, this.#error),
+      );
+    }
     this.#owner.closed(this);
   }
 
@@ -127,7 +134,7 @@ export class Http2Exchange implements BodyOwner {
 
   #report(failure: FailureKind, text: string, cause: unknown): void {
     this.settled = true;
-    this.#owner.failed(this, failure, text, cause);
+    this.#owner.failed(this, this.#owner.errorOf(failure, text, this.attempt.sent, cause));
   }
 
   async #send(body: ReadableStream<Uint8Array>, declared: number): Promise<void> {

@@ -7,7 +7,7 @@ import { type ClientHttp2Session, connect, type OutgoingHttpHeaders } from "node
 import type { ByteStream } from "../../../core/protocol.ts";
 import type { Attempt, Session, SessionHost } from "../../../core/upstream/contract.ts";
 import { type FailureKind, UpstreamError } from "../../../core/upstream_error.ts";
-import { duplexOf } from "./byte_duplex.ts";
+import { ByteDuplex } from "./byte_duplex.ts";
 import { Http2Exchange, type Http2Owner } from "./http2_exchange.ts";
 import type { HttpReply, HttpRequest } from "./message.ts";
 import { hostOf } from "./request_head.ts";
@@ -15,25 +15,32 @@ import { hostOf } from "./request_head.ts";
 /** Attempts at once on one connection, where the upstream does not allow less. */
 export const maxStreams = 128;
 
+/** What a stream, and all streams of a connection, may send ahead of who reads. */
+const streamWindowBytes = 256 * 1024;
+const windowBytes = 4 * 1024 * 1024;
+
 /** Resolves when the upstream has sent its settings. Rejects with UpstreamError where it does not speak HTTP/2. */
 export function connectHttp2(stream: ByteStream, host: SessionHost): Promise<Http2Session> {
   if (host.tls && host.alpn !== "h2") {
     return Promise.reject(failureOf(host, "connect", "it does not offer HTTP/2 over TLS", false));
   }
+  const duplex = new ByteDuplex(stream);
   const client = connect("http://upstream", {
-    createConnection: () => duplexOf(stream),
-    settings: { enablePush: false, maxHeaderListSize: host.plan.limits.head },
+    createConnection: () => duplex,
+    settings: {
+      enablePush: false,
+      maxHeaderListSize: host.plan.limits.head,
+      initialWindowSize: streamWindowBytes,
+    },
   });
   return new Promise((resolve, reject) => {
-    const refuse = (cause?: unknown) => {
-      client.destroy();
+    // Stays: what goes wrong later is told by the streams, and by the end of the session.
+    const refuse = (cause?: unknown) =>
       reject(failureOf(host, "connect", "it ended the connection before it spoke HTTP/2", false, cause));
-    };
-    client.once("error", refuse);
+    client.on("error", refuse);
     client.once("close", refuse);
     client.once("remoteSettings", () => {
-      client.off("error", refuse);
-      client.off("close", refuse);
+      duplex.own();
       resolve(new Http2Session(client, host));
     });
   });
@@ -56,6 +63,7 @@ export class Http2Session implements Session<HttpRequest, HttpReply>, Http2Owner
     this.#host = host;
     this.#authority = hostOf(host);
     this.headBytes = host.plan.limits.head;
+    client.setLocalWindowSize(windowBytes);
     client.on("goaway", (_code: number, lastStream: number) => {
       this.#lastStream = lastStream;
       this.close();
@@ -119,11 +127,14 @@ export class Http2Session implements Session<HttpRequest, HttpReply>, Http2Owner
     }
   }
 
-  failed(exchange: Http2Exchange, failure: FailureKind, text: string, cause: unknown): void {
-    const { attempt } = exchange;
+  failed({ attempt }: Http2Exchange, error: UpstreamError): void {
     this.#exchanges.delete(attempt);
-    attempt.fail(failureOf(this.#host, failure, text, attempt.sent, cause ?? this.#error));
+    attempt.fail(error);
     this.#host.changed();
+  }
+
+  errorOf(failure: FailureKind, text: string, sent: boolean, cause: unknown): UpstreamError {
+    return failureOf(this.#host, failure, text, sent, cause ?? this.#error);
   }
 
   closed({ attempt }: Http2Exchange): void {
