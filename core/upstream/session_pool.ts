@@ -128,7 +128,7 @@ export class SessionPool {
     }
     waiter.waitUntil = now + (mayDial ? Math.max(wait, this.#parts.plan.timeouts.connect) : wait);
     this.#join(waiter);
-    if (mayDial && this.#dialling < this.#waiters) this.#dial();
+    if (mayDial && this.#expected < this.#waiters) this.#dial();
     return undefined;
   }
 
@@ -269,7 +269,12 @@ export class SessionPool {
 
   #dialForWaiters(): void {
     const { connections } = this.#parts.plan.pool;
-    while (this.#dialling < this.#waiters && this.#held.size + this.#dialling < connections) this.#dial();
+    while (this.#expected < this.#waiters && this.#held.size + this.#dialling < connections) this.#dial();
+  }
+
+  /** How many of those that wait the connections being made will serve. */
+  get #expected(): number {
+    return this.#parts.fill ? this.#dialling * this.#parts.capacity : this.#dialling;
   }
 
   async #dial(): Promise<void> {

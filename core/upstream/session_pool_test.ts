@@ -202,6 +202,20 @@ Deno.test("SessionPool fills one session before it opens another where the proto
   assert.equal(network.dials, 2);
 });
 
+Deno.test("SessionPool opens no more sessions for those who wait than they fill", async () => {
+  const { pool, network, clock } = scriptedPool({ pool: { connections: 8, warm: 0 } }, {
+    capacity: 3,
+    fill: true,
+  });
+  const waiting = [1, 2, 3].map(() => ask(pool, clock.now()));
+  assert.equal(network.dials, 1);
+  waiting.push(ask(pool, clock.now()));
+  assert.equal(network.dials, 2);
+  await settled();
+  assert.equal(pool.size, 2);
+  assert.ok(waiting.every(({ got }) => got));
+});
+
 Deno.test("SessionPool puts a request that stands alone behind no other", async () => {
   const { pool, network, clock } = scriptedPool({ pool: { connections: 1, warm: 0 } }, { capacity: 4 });
   ask(pool, clock.now(), false);
