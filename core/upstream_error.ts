@@ -63,6 +63,11 @@ export interface UpstreamErrorOptions {
   endpoint?: string;
   /** Whether bytes of the request may have reached the upstream. */
   sent?: boolean;
+  /**
+   * The connection was in use or idle before, and its peer ended it without a byte of this reply: most likely it was
+   * closing already when the request came (RFC 9110 section 9.3.1, RFC 9112 section 9.3.1).
+   */
+  stale?: boolean;
   /** When to come back, ms from now; 0 where nobody said. */
   retryAfterMs?: number;
   cause?: unknown;
@@ -74,6 +79,8 @@ export class UpstreamError extends ServiceError {
   readonly upstream: string;
   readonly endpoint: string;
   readonly sent: boolean;
+  /** See {@link UpstreamErrorOptions.stale}. */
+  readonly stale: boolean;
   readonly retryAfterMs: number;
   /** Failures of the earlier attempts of the same call, first one first. */
   attempts: readonly UpstreamError[] = [];
@@ -84,6 +91,7 @@ export class UpstreamError extends ServiceError {
     this.upstream = options.upstream ?? "";
     this.endpoint = options.endpoint ?? "";
     this.sent = options.sent ?? false;
+    this.stale = options.stale ?? false;
     this.retryAfterMs = options.retryAfterMs ?? 0;
   }
 }

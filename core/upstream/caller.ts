@@ -246,7 +246,7 @@ export class UpstreamCaller implements Caller<unknown, unknown>, TryOwner {
     // The other one may still make it.
     if (call.current || call.second) return;
     (call.errors ??= []).push(error);
-    if (this.#retries(call, one, error.failure, 0, error.retryAfterMs, now)) return;
+    if (this.#retries(call, one, refusalOf(call, one, error), 0, error.retryAfterMs, now)) return;
     this.#end(call, error);
   }
 
@@ -444,4 +444,13 @@ export class UpstreamCaller implements Caller<unknown, unknown>, TryOwner {
     call.previous = call.next = undefined;
     this.#size--;
   }
+}
+
+/**
+ * A connection that ended before it took the request has refused it; so has one that was ending when the request came,
+ * where that may be sent twice. What `retry.on` says of `refused` holds then.
+ */
+function refusalOf({ options }: UpstreamCall, { sent }: Try, { failure, stale }: UpstreamError): FailureKind {
+  const ended = failure === "reset" || failure === "write";
+  return ended && (!sent || (stale && options.idempotent === true)) ? "refused" : failure;
 }

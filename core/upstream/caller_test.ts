@@ -287,3 +287,35 @@ Deno.test("UpstreamCaller has nothing in flight after any mix of ends", async ()
   assert.deepEqual(endpoints.map((one) => one.inflight), [0, 0, 0]);
   assert.deepEqual([...pools.values()].map((pool) => pool.waiters), [0, 0, 0]);
 });
+
+Deno.test("UpstreamCaller takes a connection that was ending anyway for one that refused, where that is safe", async () => {
+  const cases = [
+    { failure: "reset", idempotent: true, sent: true, stale: true, asked: "refused" },
+    { failure: "write", idempotent: true, sent: true, stale: true, asked: "refused" },
+    { failure: "reset", idempotent: true, sent: true, stale: false, asked: "reset" },
+    { failure: "reset", idempotent: false, sent: true, stale: true, asked: "reset" },
+    { failure: "write", idempotent: false, sent: false, stale: false, asked: "refused" },
+    { failure: "protocol", idempotent: true, sent: true, stale: true, asked: "protocol" },
+  ] as const;
+  for (const { failure, idempotent, sent, stale, asked } of cases) {
+    const told: string[] = [];
+    const retry = {
+      deposit() {},
+      next: (failure: string) => {
+        told.push(failure);
+        return -1;
+      },
+      left: () => 1,
+    };
+    const { caller, network, owner, outcomes } = scriptedCaller({}, { retry });
+    const call = ending(caller.call("a", owner, { idempotent }));
+    await settled();
+    const [attempt] = network(0).sessions[0]!.attempts;
+    attempt!.sent = sent;
+    attempt!.fail(new UpstreamError(failure, "it ended", { sent, stale }));
+    await settled();
+    assert.deepEqual(told, [asked], JSON.stringify({ failure, idempotent, sent, stale }));
+    // Its own name is kept for those who learn from it and those who see it.
+    assert.deepEqual([call.value, outcomes[0]!.failure], [failure, failure]);
+  }
+});
