@@ -11,21 +11,19 @@ import type { Attempt, Session, SessionHost } from "../../../core/upstream/contr
 import { type FailureKind, UpstreamError } from "../../../core/upstream_error.ts";
 import type { HttpReply, HttpRequest } from "./message.ts";
 import { type BodyOwner, ReplyBody } from "./reply_body.ts";
+import { ReadBuffer } from "./read_buffer.ts";
 import { ReplyError } from "./reply_error.ts";
 import { awaitsContinue, headText, hostOf } from "./request_head.ts";
 import { joinedBytes, RequestSender, type SenderOwner } from "./request_sender.ts";
-import { Framing, Part, ResponseParser } from "./response_parser.ts";
+import { Framing, Part, type PartValue, ResponseParser } from "./response_parser.ts";
 
-/** Reads take this much at first, and this much once replies turned out to be longer. */
-const firstReadBytes = 16 * 1024;
-const largeReadBytes = 64 * 1024;
-/** After so many short replies in a row the large buffer is given back. */
-const shortReplies = 64;
 /** Requests of which no more are gathered into one write. */
 const batchBytes = 64 * 1024;
 /** The rest of an unwanted body that is read and dropped to keep the connection, and how long that may take. */
 const drainBytes = 64 * 1024;
 const drainMs = 1000;
+/** A connection that is used for the first time within this was not idle before. */
+const freshMs = 10;
 /** How long a body waits for `100 Continue`. */
 const continueMs = 1000;
 
@@ -54,16 +52,17 @@ export class HttpSession implements Session<HttpRequest, HttpReply>, SenderOwner
   /** How many of them were given to the sender, and how many before what it writes now. */
   #given = 0;
   #before = 0;
-  /** What was read and not taken stands from `#from` to `#to`. */
-  #buffer = new Uint8Array(firstReadBytes);
-  #from = 0;
-  #to = 0;
-  #short = 0;
-  #grows = false;
+  readonly #input = new ReadBuffer();
   /** Body of the reply that is being received. */
   #body: ReplyBody | undefined;
   #drainLeft = 0;
   #ended = false;
+  readonly #connectedAt: number;
+  #served = false;
+  /** Bytes of the reply that comes next are there. */
+  #heard = false;
+  /** It was the upstream, or the network, that ended the connection. */
+  #lost = false;
   #writeError: unknown;
   #goOn: (() => void) | undefined;
   #cancelContinue: (() => void) | undefined;
@@ -72,6 +71,7 @@ export class HttpSession implements Session<HttpRequest, HttpReply>, SenderOwner
   constructor(stream: ByteStream, host: SessionHost) {
     this.#stream = stream;
     this.#host = host;
+    this.#connectedAt = host.clock.now();
     this.#hostField = hostOf(host);
     this.capacity = host.plan.pool.pipeline;
     this.#sender = new RequestSender(stream, this);
@@ -174,6 +174,7 @@ export class HttpSession implements Session<HttpRequest, HttpReply>, SenderOwner
     this.#writeError = error;
     if (nothingLeft && !this.#host.tls) {
       for (let i = this.#before; i < this.#given; i++) this.#queue[i]!.attempt.sent = false;
+      this.#lost = true;
       if (this.#before === 0) return this.#end("write", "nothing can be written");
     }
     // The upstream may have answered before it closed.
@@ -190,12 +191,12 @@ export class HttpSession implements Session<HttpRequest, HttpReply>, SenderOwner
   async #run(): Promise<void> {
     try {
       for (;;) {
-        const room = this.#room();
-        const bytes = await this.#stream.read(room);
+        const room = this.#input.room();
+        const count = await this.#stream.read(room);
         if (this.#ended) return;
-        if (bytes === null) return this.#closed();
-        if (bytes === room.length) this.#grows = true;
-        this.#to += bytes;
+        if (count === null) return this.#closed();
+        this.#input.filled(count, room);
+        this.#heard = true;
         this.#take();
         while (!this.#ended && this.#body?.full) await this.#wanted();
         if (this.#ended) return;
@@ -208,56 +209,40 @@ export class HttpSession implements Session<HttpRequest, HttpReply>, SenderOwner
   #failed(error: unknown): void {
     const answered = this.#given > 0 ? this.#queue[0] : undefined;
     if (error instanceof ReplyError) {
-      this.#end(answered ? "protocol" : "reset", error.message, error, answered);
-    } else this.#end("reset", "the connection broke", error);
+      return this.#end(answered ? "protocol" : "reset", error.message, error, answered);
+    }
+    this.#lost = true;
+    this.#end("reset", "the connection broke", error);
   }
 
   #closed(): void {
-    if (!this.#parser.end(this.#buffer, this.#from, this.#to)) {
+    this.#lost = true;
+    const { bytes, from, to } = this.#input;
+    if (!this.#parser.end(bytes, from, to)) {
       return this.#end("reset", "the upstream closed the connection before its reply was complete");
     }
     if (this.#body) this.#finish(undefined);
     this.#end("reset", "the upstream closed the connection");
   }
 
-  /** Room for the next read: the buffer is used again, but for the beginning of a head that is not complete. */
-  #room(): Uint8Array<ArrayBuffer> {
-    if (this.#from === this.#to) {
-      this.#from = this.#to = 0;
-      if (this.#grows) this.#resize(largeReadBytes);
-      else if (this.#short >= shortReplies) this.#resize(firstReadBytes);
-      this.#grows = false;
-      return this.#buffer;
-    }
-    if (this.#to < this.#buffer.length) return this.#buffer.subarray(this.#to);
-    const held = this.#buffer.subarray(this.#from, this.#to);
-    if (this.#from === 0) {
-      // The parser has bounded it.
-      this.#buffer = new Uint8Array(this.#buffer.length * 2);
-      this.#buffer.set(held);
-    } else this.#buffer.copyWithin(0, this.#from, this.#to);
-    this.#to = held.length;
-    this.#from = 0;
-    return this.#buffer.subarray(this.#to);
-  }
-
-  #resize(bytes: number): void {
-    this.#short = 0;
-    if (this.#buffer.length !== bytes) this.#buffer = new Uint8Array(bytes);
-  }
-
   /** Takes all replies that are there. */
   #take(): void {
     const parser = this.#parser;
     while (!this.#ended) {
-      const part = parser.next(this.#buffer, this.#from, this.#to);
-      this.#from = parser.at;
+      const part = this.#next();
       if (part === Part.more) return;
       if (part === Part.head) this.#head();
       else if (part === Part.data) this.#data();
       else if (part === Part.end) this.#finish(undefined);
       else if (parser.status === 100 && this.#given === 1) this.#letGo();
     }
+  }
+
+  #next(): PartValue {
+    const input = this.#input;
+    const part = this.#parser.next(input.bytes, input.from, input.to);
+    input.from = this.#parser.at;
+    return part;
   }
 
   /** A head is there: with its whole body the reply is complete, otherwise the body becomes a stream. */
@@ -269,17 +254,17 @@ export class HttpSession implements Session<HttpRequest, HttpReply>, SenderOwner
     if (status >= 400 && this.#unfinished) {
       this.#sender.stop(new Error(`the upstream answered ${status} before`));
     }
-    let part = parser.next(this.#buffer, this.#from, this.#to);
-    this.#from = parser.at;
+    const input = this.#input;
+    let part = this.#next();
     let piece = nothing;
     if (part === Part.data) {
       const { dataFrom, dataTo } = parser;
-      part = parser.next(this.#buffer, this.#from, this.#to);
-      piece = part === Part.end ? this.#buffer.slice(dataFrom, dataTo) : this.#piece(dataFrom, dataTo);
+      part = this.#next();
+      piece = part === Part.end ? input.bytes.slice(dataFrom, dataTo) : input.piece(dataFrom, dataTo);
     }
     if (part === Part.end) {
       const body = framing === Framing.none ? null : piece;
-      this.#short = this.#to <= firstReadBytes ? this.#short + 1 : 0;
+      input.whole();
       return this.#finish({ status, headers, body, bodyBytes: length });
     }
     const body = new ReplyBody(this);
@@ -300,18 +285,9 @@ export class HttpSession implements Session<HttpRequest, HttpReply>, SenderOwner
   #data(): void {
     const { dataFrom, dataTo } = this.#parser;
     const body = this.#body!;
-    if (!body.cancelled) return body.push(this.#piece(dataFrom, dataTo));
+    if (!body.cancelled) return body.push(this.#input.piece(dataFrom, dataTo));
     this.#drainLeft -= dataTo - dataFrom;
     if (this.#drainLeft < 0) this.#end("reset", "the body of a reply was not read to its end");
-  }
-
-  /** Bytes of the buffer for a reader: a copy, or where that is long the buffer itself, and a new one is read into. */
-  #piece(from: number, to: number): Uint8Array<ArrayBuffer> {
-    if (this.#from < this.#to || to - from < this.#buffer.length / 2) return this.#buffer.slice(from, to);
-    const piece = this.#buffer.subarray(from, to);
-    this.#buffer = new Uint8Array(largeReadBytes);
-    this.#from = this.#to = 0;
-    return piece;
   }
 
   /** The first reply is complete; with `reply` it is delivered now, otherwise it was before. */
@@ -321,6 +297,8 @@ export class HttpSession implements Session<HttpRequest, HttpReply>, SenderOwner
     this.#given--;
     if (this.#before > 0) this.#before--;
     this.inflight--;
+    this.#served = true;
+    this.#heard = this.#input.from < this.#input.to;
     if (last) this.open = false;
     else if (this.#given > 0) {
       const { request } = this.#queue[0]!.attempt;
@@ -333,7 +311,10 @@ export class HttpSession implements Session<HttpRequest, HttpReply>, SenderOwner
     if (reply) attempt.succeed(reply);
     else body?.end();
     attempt.release();
-    if (last) return this.#end("reset", "the upstream closed the connection after an earlier reply");
+    if (last) {
+      this.#lost = true;
+      return this.#end("reset", "the upstream closed the connection after an earlier reply");
+    }
     if (this.#given < this.#queue.length && !this.#sender.busy) this.#send();
     this.#settleDown();
   }
@@ -345,7 +326,7 @@ export class HttpSession implements Session<HttpRequest, HttpReply>, SenderOwner
     this.inflight--;
     const { attempt } = exchange;
     const { headers } = this.#parser;
-    const rest = this.#buffer.slice(this.#from, this.#to);
+    const rest = this.#input.bytes.slice(this.#input.from, this.#input.to);
     this.#ended = true;
     this.open = false;
     attempt.succeed({
@@ -412,10 +393,13 @@ export class HttpSession implements Session<HttpRequest, HttpReply>, SenderOwner
     const queue = this.#queue;
     this.#queue = [];
     this.#given = this.inflight = 0;
+    // Bytes that are there belong to the first reply.
+    const first = this.#heard ? queue[0] : undefined;
     for (const exchange of queue) {
       const { attempt } = exchange;
       const innocent = culprit !== undefined && exchange !== culprit;
-      const error = this.#error(innocent ? "reset" : failure, text, attempt, cause);
+      const stale = exchange !== first && this.#isStale(exchange);
+      const error = this.#error(innocent ? "reset" : failure, text, attempt, cause, stale);
       if (!exchange.settled) attempt.fail(error);
       else {
         this.#body?.fail(error);
@@ -425,11 +409,17 @@ export class HttpSession implements Session<HttpRequest, HttpReply>, SenderOwner
     this.#body = undefined;
   }
 
+  /** Of one without a byte of its reply. */
+  #isStale({ since, settled }: Exchange): boolean {
+    return this.#lost && !settled && (this.#served || since - this.#connectedAt > freshMs);
+  }
+
   #error(
     failure: FailureKind,
     text: string,
     attempt: Attempt<HttpRequest, HttpReply>,
     cause?: unknown,
+    stale = false,
   ): UpstreamError {
     const { upstream, endpoint } = this.#host;
     const { address } = endpoint.spec;
@@ -437,6 +427,7 @@ export class HttpSession implements Session<HttpRequest, HttpReply>, SenderOwner
       upstream,
       endpoint: address,
       sent: attempt.sent,
+      stale,
       cause,
     });
   }
