@@ -83,6 +83,32 @@ export const servers = {
     },
     answers: (_folder, [port]) => connects(port!),
   },
+  /** Writes every request as a line of JSON to `seen.log` of its folder, body included; answers `ok`. */
+  nginxSeen: {
+    program: "nginx",
+    package: "nginx-light",
+    ports: 2,
+    async arguments(folder, [port, behind]) {
+      const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+      const fields = ["status", "request", "http_host", "request_body"].map((name) => `"${name}":"$${name}"`);
+      const configuration = [
+        `daemon off; master_process off; error_log stderr; pid ${folder}/nginx.pid;`,
+        `events { worker_connections 256; }`,
+        `http {`,
+        `  log_format seen escape=json '{${fields.join(",")}}';`,
+        ...temporary.map((name) => `  ${name}_temp_path ${folder}/${name};`),
+        `  client_body_buffer_size 128k; keepalive_requests 1000000;`,
+        // Only what is passed on is read, and can be logged.
+        `  server { listen 127.0.0.1:${port}; access_log ${folder}/seen.log seen;`,
+        `    location / { proxy_pass http://127.0.0.1:${behind}; } }`,
+        `  server { listen 127.0.0.1:${behind}; access_log off; location / { return 200 ok; } }`,
+        `}`,
+      ];
+      await Deno.writeTextFile(join(folder, "nginx.conf"), configuration.join("\n") + "\n");
+      return ["-p", folder, "-e", "stderr", "-c", join(folder, "nginx.conf")];
+    },
+    answers: (_folder, [port]) => connects(port!),
+  },
   /** Knows what stands in `hosts` of its folder (read again on SIGHUP) and in `services.conf` (at start). */
   dnsmasq: {
     program: "dnsmasq",

@@ -62,6 +62,8 @@ export class NativeConnection implements Upgrader {
   /** Requests on this connection tend to have large heads: each is measured. */
   #heavy = false;
   #socket: WebSocket | undefined;
+  /** The answer that ends it was given: what stands behind that is no request any more. */
+  #refused = false;
   /** The connection is not the runtime's any more; who took it ends it. */
   #takenOver = false;
   /** The last request; where there are several at once (HTTP/2) none can be upgraded anyway. */
@@ -110,6 +112,7 @@ export class NativeConnection implements Upgrader {
 
   #serve(request: Request, info: Info): Response | Promise<Response> {
     const connection = this.connection;
+    if (this.#refused) return refusalResponse(new Refusal("bad_request"), true);
     const { url, method } = request;
     const slash = url.indexOf("/", 8);
     const target = slash < 0 ? "/" : url.slice(slash);
@@ -298,7 +301,7 @@ export class NativeConnection implements Upgrader {
   #last(response: Response, info: Info, reason: Reason): Response {
     // HTTP/2 ends the one stream and keeps the connection.
     if (this.#http2) return response;
-    this.connection.closing = true;
+    this.connection.closing = this.#refused = true;
     const cut = () => void setTimeout(() => this.connection.kill(reason), cutAfterMs);
     info.completed.then(cut, cut);
     return withClose(response);

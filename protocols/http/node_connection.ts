@@ -19,6 +19,10 @@ import type { HttpService } from "./routes.ts";
 import { acceptWebSocket, addUpgrader, checkUpgrade, removeUpgrader, type Upgrader } from "./websockets.ts";
 
 const nothing = () => {};
+/** How long a peer that sent what cannot be read gets to read its answer. */
+const cutAfterMs = 1000;
+/** Ends the body that is being read from a connection with an error. */
+const failBody = new WeakMap<Socket, () => void>();
 
 /** Returns what serves one connection; the node server behind it is made on the first call. */
 export function nodeServer(
@@ -57,7 +61,10 @@ export function nodeServer(
       const reason = error.code === "HPE_HEADER_OVERFLOW" ? "head_too_large" : "protocol_error";
       const connection = connections.get(socket as Socket);
       if (connection) host.refuse(connection, reason, "");
+      // Nobody waits for the rest of a body that is none.
+      failBody.get(socket as Socket)?.();
       socket.end(refusalHead(reason));
+      setTimeout(() => socket.destroy(), cutAfterMs);
     });
     // The runtime's node server only works once it listens somewhere: a private socket that nobody connects to.
     const folder = Deno.makeTempDirSync({ prefix: "weir-" });
@@ -120,7 +127,10 @@ async function serve(
   // The runtime does not tell who reads a body that its connection is gone.
   const { socket } = incoming;
   const gone = () => void (incoming.complete || incoming.destroy(new Error("The connection ended")));
-  if (declared) socket.once("close", gone);
+  if (declared) {
+    socket.once("close", gone);
+    failBody.set(socket, gone);
+  }
   const answer = await host.handle(connection, request, text, service);
   if (declared && incoming.complete) socket.off("close", gone);
   const response = answer instanceof Refusal ? refusalResponse(answer, connection.closing) : answer;
@@ -198,25 +208,42 @@ function lastWriter(socket: Socket): LastWriter {
   };
 }
 
+/** Undefined for what node lets pass although it means different things to different servers. */
 function toRequest(
   incoming: IncomingMessage,
   connection: Connection,
   method: string,
   target: string,
 ): Request | undefined {
-  const host = incoming.headers.host ?? "localhost";
+  const { httpVersion } = incoming;
+  if (
+    httpVersion !== "1.1" && (httpVersion !== "1.0" || incoming.headers["transfer-encoding"] !== undefined)
+  ) {
+    return undefined;
+  }
+  const url = urlOf(target, incoming.headers.host || "localhost", connection.tls);
+  if (url === undefined) return undefined;
   const headers = new Headers();
+  let hosts = 0;
   try {
     for (let i = 0; i + 1 < incoming.rawHeaders.length; i += 2) {
+      if (incoming.rawHeaders[i]!.toLowerCase() === "host" && ++hosts > 1) return undefined;
       headers.append(incoming.rawHeaders[i]!, incoming.rawHeaders[i + 1]!);
     }
     const bare = method === "GET" || method === "HEAD";
     const body = bare ? null : Readable.toWeb(incoming) as ReadableStream<Uint8Array>;
-    const url = `${connection.tls ? "https" : "http"}://${host}${target.startsWith("/") ? target : "/"}`;
     return new Request(url, { method, headers, body } as RequestInit);
   } catch {
     return undefined;
   }
+}
+
+/** Origin form, absolute form and `*` as an absolute URL; undefined for everything else. */
+function urlOf(target: string, host: string, tls: boolean): string | undefined {
+  if (/[/?#\\@\s]/.test(host)) return undefined;
+  if (target.startsWith("/")) return `${tls ? "https" : "http"}://${host}${target}`;
+  if (target === "*") return `${tls ? "https" : "http"}://${host}/*`;
+  return /^https?:\/\/[^/?#\\@\s]+(?:\/|$)/.test(target) ? target : undefined;
 }
 
 async function send(outgoing: ServerResponse, response: Response, last: boolean): Promise<void> {
