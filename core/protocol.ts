@@ -96,6 +96,14 @@ export interface ByteStream {
   detach?(): number;
 }
 
+/** Whom messages come from where no connection was accepted: a socket of a {@link SocketProtocol}. */
+export interface MessageSource {
+  /** Peer address without port; empty where it is unknown. */
+  readonly address: string;
+  /** Declared or proven name of the client; empty where there is none. */
+  readonly client: string;
+}
+
 /**
  * What a protocol gets from the worker for one listener. `Wire` is what travels to pool threads and back: bytes, or texts
  * with a body (`Payload` of core/pool).
@@ -121,8 +129,15 @@ export interface ListenerHost<Plan, Message, Answer, Wire = any> {
     text: string,
     service: Service<Message, Answer>,
   ): Answer | Refusal | Promise<Answer | Refusal>;
+  /** The same for messages that came another way than over an accepted connection. */
+  take(
+    source: MessageSource,
+    message: Message,
+    text: string,
+    service: Service<Message, Answer>,
+  ): Answer | Refusal | Promise<Answer | Refusal>;
   /** Counts and logs the refusal of something that never became a message (too large, malformed). */
-  refuse(connection: Connection, reason: Reason, text: string): void;
+  refuse(connection: Connection | MessageSource, reason: Reason, text: string): void;
   /**
    * Set by the protocol when it is made: what it can tell about a message (`id`, `rpcId`, `client`, `meta`) and an
    * answer (status, bytes; -1 where unknown). Asked only when somebody wants to know; `statusOf` of every answer: -1 for
@@ -164,4 +179,24 @@ export interface Protocol<Plan, Message, Answer> {
   /** False where it can only serve node sockets (the runtime lacks a hook); true unless given. */
   readonly native?: boolean;
   make(host: ListenerHost<Plan, Message, Answer>, scope: Scope): Promise<ProtocolServer>;
+}
+
+/**
+ * A protocol that opens its sockets itself (zmq, kafka): nothing is accepted, so nothing of the accept path applies; the
+ * rest of the stack (statistics, access log, admission, deadline) is the same, through {@link ListenerHost.take}.
+ */
+export interface SocketProtocol<Plan, Message, Answer> {
+  readonly kind: "socketProtocol";
+  readonly name: string;
+  make(host: ListenerHost<Plan, Message, Answer>, scope: Scope): Promise<SocketServer>;
+}
+
+/** The sockets of one listener. */
+export interface SocketServer {
+  /** Binds or dials, when all handlers are loaded. Resolves with where it listens; rejects where that is impossible. */
+  open(): Promise<string[]>;
+  /** What is a matter of time; every 5 to 50 ms. */
+  tick?(now: number): void;
+  /** Takes no further messages; those that were taken are answered. Resolves when that is done. */
+  drain(): Promise<void>;
 }

@@ -7,7 +7,21 @@ import { ServiceError } from "../errors.ts";
 import type { Reason } from "../reasons.ts";
 import type { Call } from "../server_filter.ts";
 import type { HandleContext } from "../upstream/contract.ts";
-import type { GuardedConnection } from "./guarded_connection.ts";
+
+/** Whom a call comes from, as far as it matters here: an accepted connection, or the source of a message. */
+export interface CallPeer {
+  readonly address: string;
+  readonly client: string;
+  readonly tls: boolean;
+  /** Row in the shared connection table; -1 without one. */
+  readonly row: number;
+  requests: number;
+  /** The peer is gone; answers have nobody to go to. */
+  readonly gone: boolean;
+  readonly left: boolean;
+  watchers: Set<() => void> | undefined;
+  peerLeft(): boolean;
+}
 
 /** What all calls of one listener share. */
 export interface CallHost {
@@ -31,7 +45,7 @@ const askEveryMs = 100;
 /** See the module's header. */
 export class RequestCall implements Call, Context, HandleContext {
   readonly #host: CallHost;
-  readonly connection: GuardedConnection;
+  readonly connection: CallPeer;
   readonly message: unknown;
   readonly text: string;
   readonly startedAt: number;
@@ -58,7 +72,7 @@ export class RequestCall implements Call, Context, HandleContext {
 
   constructor(
     host: CallHost,
-    connection: GuardedConnection,
+    connection: CallPeer,
     message: unknown,
     text: string,
     startedAt: number,

@@ -8,15 +8,13 @@ import type { Clock } from "../clock.ts";
 import type { Log, PoolHandle, RequestInfo, Upstream, UserStats } from "../context.ts";
 import { Refusal, ServiceError } from "../errors.ts";
 import type { AccessLog } from "../log/mod.ts";
-import type { Connection, ListenerHost } from "../protocol.ts";
+import type { Connection, ListenerHost, MessageSource } from "../protocol.ts";
 import { type Reason, reasonCodes, reasonIndex, reasons } from "../reasons.ts";
 import type { ServerFilter } from "../server_filter.ts";
 import type { Service } from "../service.ts";
 import type { Counter, Gauge, Histogram, SlotWriter } from "../stats/mod.ts";
-import { type CallHost, RequestCall } from "./call.ts";
+import { type CallHost, type CallPeer, RequestCall } from "./call.ts";
 import { CallList } from "./call_list.ts";
-import type { Guard } from "./guard.ts";
-import type { GuardedConnection } from "./guarded_connection.ts";
 
 /** Takes one line per request. */
 export type AccessLines = Pick<AccessLog, "enabled" | "write">;
@@ -33,7 +31,8 @@ export interface ListenerParts {
   userStats: UserStats;
   config: Readonly<Record<string, unknown>>;
   clock: Clock;
-  guard: Guard;
+  /** Holds the time of the last request or sweep. */
+  guard: { now: number };
   filters: readonly ServerFilter[];
   pool(name: string, call: RequestCall): PoolHandle;
   upstreamHandle(name: string, call: RequestCall): Upstream;
@@ -58,7 +57,7 @@ export class Listener implements ListenerHost<any, any, any>, CallHost {
   readonly log: Log;
   readonly userStats: UserStats;
   readonly config: Readonly<Record<string, unknown>>;
-  readonly guard: Guard;
+  readonly guard: { now: number };
   readonly inflight: SlotWriter["inflight"];
   readonly load: ListenerParts["load"];
   readonly onPool: ListenerParts["onPool"];
@@ -155,12 +154,29 @@ export class Listener implements ListenerHost<any, any, any>, CallHost {
     text: string,
     service: Service<Message, Answer>,
   ): Answer | Refusal | Promise<Answer | Refusal> {
+    return this.#handle(connection as unknown as CallPeer, message, text, service);
+  }
+
+  take<Message, Answer>(
+    source: MessageSource,
+    message: Message,
+    text: string,
+    service: Service<Message, Answer>,
+  ): Answer | Refusal | Promise<Answer | Refusal> {
+    return this.#handle(peerOf(source), message, text, service);
+  }
+
+  #handle<Message, Answer>(
+    owner: CallPeer,
+    message: Message,
+    text: string,
+    service: Service<Message, Answer>,
+  ): Answer | Refusal | Promise<Answer | Refusal> {
     const now = this.guard.now = this.#clock.now();
-    const owner = connection as GuardedConnection;
     const row = this.inflight.begin(this.#index, owner.row, now + this.epochOffset, text);
     const call = new RequestCall(this, owner, message, text, now, now + this.#deadlineMs, row);
     owner.requests++;
-    this.#parts.stats.connections.request(owner.row, now + this.epochOffset);
+    if (owner.row >= 0) this.#parts.stats.connections.request(owner.row, now + this.epochOffset);
     // The loop has not turned for longer than anybody may wait: this request was ready and waited all that time. One
     // long pause is left out, a collection of garbage or a stolen core: there is no queue of work behind it.
     if (this.#busyMs - this.#longestMs > this.#waitMs) {
@@ -344,7 +360,7 @@ export class Listener implements ListenerHost<any, any, any>, CallHost {
     return new Refusal("handler_error");
   }
 
-  refuse(connection: Connection, reason: Reason, text: string): void {
+  refuse(connection: Connection | MessageSource, reason: Reason, text: string): void {
     const now = this.#clock.now();
     this.#counter(reason).add();
     const { status } = reasons[reason];
@@ -394,4 +410,21 @@ export class Listener implements ListenerHost<any, any, any>, CallHost {
       "Answers by class of status",
     );
   }
+}
+
+const never = () => false;
+
+/** A source of messages has no connection that could end. */
+function peerOf({ address, client }: MessageSource): CallPeer {
+  return {
+    address,
+    client,
+    tls: false,
+    row: -1,
+    requests: 0,
+    gone: false,
+    left: false,
+    watchers: undefined,
+    peerLeft: never,
+  };
 }

@@ -8,25 +8,25 @@ import type { Clock } from "../clock.ts";
 import { systemClock } from "../clock.ts";
 import type { Context, Log, PoolHandle, UserStats } from "../context.ts";
 import type { Logging } from "../log/mod.ts";
-import type { FramesListenerPlan, HttpListenerPlan, Plan, ThriftListenerPlan } from "../manifest/plan.ts";
+import type { Plan } from "../manifest/plan.ts";
 import type { Pool } from "../pool/mod.ts";
-import { Phase, type Protocol, type ProtocolServer } from "../protocol.ts";
+import type { Protocol, SocketProtocol } from "../protocol.ts";
 import { Scope } from "../scope.ts";
-import { isHandedOver } from "../supervisor/handed_over.ts";
 import type { ServerFilterKind } from "../server_filter.ts";
 import type { SlotWriter, StatsMemory } from "../stats/mod.ts";
 import type { UpstreamParts } from "../upstream/contract.ts";
 import type { EndpointFeed } from "../endpoint.ts";
 import type { Upstreams } from "../upstream/upstreams.ts";
+import { beat } from "./beat.ts";
+import { bind, handshake, serveOn } from "./bind.ts";
 import type { RequestCall } from "./call.ts";
+import { drain, type DrainOptions, pause, steerAway, type Steering } from "./drain.ts";
 import { type Accepted, Guard } from "./guard.ts";
 import { GuardedConnection } from "./guarded_connection.ts";
 import { HandlerModules } from "./handler_modules.ts";
-import { type Adopter, adopter, listenNode } from "./listen_node.ts";
-import { listenNative } from "./listen_native.ts";
 import { Listener } from "./listener.ts";
-import type { Listening, ListenOptions } from "./listening.ts";
 import { refuser } from "./refuser.ts";
+import type { Served, ServedSockets } from "./served.ts";
 import { planFeed } from "../upstream/plan_feed.ts";
 import { userStats } from "./user_stats.ts";
 
@@ -43,7 +43,7 @@ export interface WorkerInit {
   stats?: SlotWriter;
   logging: Logging;
   // deno-lint-ignore no-explicit-any
-  protocols: readonly Protocol<any, any, any>[];
+  protocols: readonly (Protocol<any, any, any> | SocketProtocol<any, any, any>)[];
   filters: readonly ServerFilterKind[];
   /** What upstreams are built with; needed where the plan declares any. */
   upstreams?: UpstreamParts;
@@ -52,26 +52,6 @@ export interface WorkerInit {
   clock?: Clock;
   /** No supervisor accepts for it: it binds every address itself. */
   alone?: boolean;
-}
-
-/** A member of the SO_REUSEPORT groups: of all, or by address where they differ. */
-export interface Steering {
-  self: number;
-  size: number;
-  places?: Record<string, { self: number; size: number }>;
-}
-
-/** How a worker stops. */
-export interface DrainOptions {
-  /** Time during which it still accepts, although it is no longer ready. */
-  keepAcceptingMs: number;
-  /** Time that what is in flight gets. */
-  drainMs: number;
-  /** Its own place in the groups; null when it is alone. */
-  steer: { self: number; size: number } | null;
-  places?: Record<string, { self: number; size: number }>;
-  /** Called when its addresses are given back. */
-  onUnbound?: () => void;
 }
 
 /** A worker that serves. */
@@ -92,31 +72,8 @@ export interface Worker {
   close(): Promise<void>;
 }
 
-/** A connection that waits this long between requests during a drain is asked to end. */
-const idleGraceMs = 250;
-/** Longest wait for the kernel to forget a closed listener. */
-const releaseMs = 1000;
-/** Longest handshake that a steered listener still waits for. */
-const steerSettleMs = 50;
-
 /** Longest time that a worker waits for the connections to its upstreams before it serves. */
 const upstreamsReadyMs = 5000;
-
-interface Served {
-  name: string;
-  plan: HttpListenerPlan | FramesListenerPlan | ThriftListenerPlan;
-  guard: Guard;
-  listener: Listener;
-  server: ProtocolServer;
-  // deno-lint-ignore no-explicit-any
-  protocol: Protocol<any, any, any>;
-  listenings: Listening[];
-  /** In the order of the plan; empty text for an address that the supervisor accepts on. */
-  addresses: string[];
-  accept: ListenOptions["onAccept"];
-  /** Takes over sockets that the supervisor accepted. */
-  adopter?: Adopter;
-}
 
 /** Builds and starts a worker. Rejects, with everything freed, when any part cannot be made. */
 export async function startWorker(init: WorkerInit): Promise<Worker> {
@@ -167,27 +124,34 @@ async function build(init: WorkerInit, scope: Scope): Promise<Worker> {
   /** Handlers that pool threads are loading. */
   const loading: Promise<void>[] = [];
   const served: Served[] = [];
+  const sockets: ServedSockets[] = [];
   for (const [name, listenerPlan] of Object.entries(plan.listeners)) {
-    served.push(await makeListener(name, listenerPlan as Served["plan"]));
-  }
-  await Promise.all([...[...pools.values()].map((pool) => pool.ready), ...loading]);
-  await upstreams?.ready(upstreamsReadyMs);
-  for (const one of served) await bind(one, init.alone ?? false, log, scope);
-  beat(served, upstreams, stats, scope, clock);
-  stats.state("ready");
-
-  async function makeListener(name: string, listenerPlan: Served["plan"]): Promise<Served> {
     const protocol = init.protocols.find((one) => one.name === listenerPlan.protocol);
     if (!protocol) {
       throw new TypeError(`Cannot serve listeners.${name}: no protocol ${listenerPlan.protocol}`);
     }
-    const listenerScope = scope.child(name);
+    if (protocol.kind === "protocol") {
+      served.push(await makeListener(name, listenerPlan as Served["plan"], protocol));
+    } else sockets.push(await makeSockets(name, listenerPlan, protocol));
+  }
+  await Promise.all([...[...pools.values()].map((pool) => pool.ready), ...loading]);
+  await upstreams?.ready(upstreamsReadyMs);
+  for (const one of served) await bind(one, init.alone ?? false, log, scope);
+  for (const one of sockets) one.addresses.push(...await one.server.open());
+  beat(served, sockets, upstreams, stats, scope, clock);
+  stats.state("ready");
+
+  function listenerOf(
+    name: string,
+    listenerPlan: { deadline: number },
+    guard: { now: number },
+    listenerScope: Scope,
+  ): Listener {
     const listenerLog = logging.logger(`listeners.${name}`);
-    const guard = new Guard(name, listenerPlan.accept, { stats, clock, log: listenerLog });
     const filters = init.filters.flatMap((kind) =>
       kind.make({ listener: name, plan: listenerPlan, stats, log: listenerLog, clock }, listenerScope) ?? []
     );
-    const listener = new Listener({
+    return new Listener({
       name,
       plan: listenerPlan,
       directory: plan.directory,
@@ -210,6 +174,29 @@ async function build(init: WorkerInit, scope: Scope): Promise<Worker> {
         return service;
       },
     });
+  }
+
+  async function makeSockets(
+    name: string,
+    listenerPlan: { deadline: number },
+    // deno-lint-ignore no-explicit-any
+    protocol: SocketProtocol<any, any, any>,
+  ): Promise<ServedSockets> {
+    const listenerScope = scope.child(name);
+    const listener = listenerOf(name, listenerPlan, { now: clock.now() }, listenerScope);
+    const server = await protocol.make(listener, listenerScope);
+    return { name, plan: listenerPlan, listener, server, addresses: [] };
+  }
+
+  async function makeListener(
+    name: string,
+    listenerPlan: Served["plan"],
+    protocol: Served["protocol"],
+  ): Promise<Served> {
+    const listenerScope = scope.child(name);
+    const listenerLog = logging.logger(`listeners.${name}`);
+    const guard = new Guard(name, listenerPlan.accept, { stats, clock, log: listenerLog });
+    const listener = listenerOf(name, listenerPlan, guard, listenerScope);
     const server = await protocol.make(listener, listenerScope);
     const refuse = refuser(server);
     const accept = (accepted: Accepted) => {
@@ -237,7 +224,7 @@ async function build(init: WorkerInit, scope: Scope): Promise<Worker> {
   return {
     stats,
     upstreams,
-    addresses: Object.fromEntries(served.map((one) => [one.name, one.addresses])),
+    addresses: Object.fromEntries([...served, ...sockets].map((one) => [one.name, one.addresses])),
     adopt(name, socket) {
       const adopter = served.find((it) => it.name === name)?.adopter;
       if (adopter) adopter.take(socket as Socket);
@@ -248,7 +235,7 @@ async function build(init: WorkerInit, scope: Scope): Promise<Worker> {
     async drain(options) {
       stats.state("draining");
       if (options.keepAcceptingMs > 0) await pause(options.keepAcceptingMs);
-      const left = await drain(served, options, log);
+      const left = await drain(served, sockets, options, log);
       await scope.close();
       return left;
     },
@@ -333,179 +320,4 @@ function requestIds(worker: number, clock: Clock): () => string {
   const prefix = `${worker}-${Math.floor(clock.epoch()).toString(36)}-`;
   let count = 0;
   return () => prefix + (++count).toString(36);
-}
-
-async function handshake(
-  conn: Deno.TlsConn,
-  guard: Guard,
-  connection: GuardedConnection,
-  server: ProtocolServer,
-  log: Log,
-): Promise<void> {
-  connection.kill = (reason) => guard.cut(connection, reason === "drain" ? reason : "tls_timeout");
-  try {
-    connection.alpn = (await conn.handshake()).alpnProtocol ?? "";
-  } catch {
-    return connection.done("tls_failed");
-  }
-  if (connection.gone) return;
-  connection.enter(Phase.first);
-  serveOn(connection, server, log);
-}
-
-/** A connection that the peer has reset already can fail in many ways; none of them may reach the accept loop. */
-function serveOn(connection: GuardedConnection, server: ProtocolServer, log: Log): void {
-  try {
-    server.serve(connection);
-  } catch (error) {
-    log.debug("connection not served", { error, client: connection.address });
-    connection.done("client_reset");
-  }
-}
-
-async function bind(one: Served, alone: boolean, log: Log, scope: Scope): Promise<void> {
-  const { plan, guard } = one;
-  const tls = readTls(plan);
-  const errors = guard.acceptErrors;
-  const shared: Omit<ListenOptions, "address" | "reusePort"> = {
-    backlog: plan.accept.backlog,
-    ...(tls ? { tls } : {}),
-    alpn: one.protocol.alpn,
-    handshakes: { timeoutMs: plan.accept.firstByte, most: plan.accept.connections },
-    onAccept: one.accept,
-    onCut: (reason) => guard.countClosed(reason),
-    onError: (error: unknown, kind: "accept" | "tls") => {
-      if (kind === "tls") return guard.countClosed("tls_failed");
-      errors.add();
-      log.warn("accept failed", { listener: one.name, error });
-    },
-  };
-  for (const address of plan.listen) {
-    const reusePort = address.transport === "tcp" && Deno.build.os === "linux";
-    const options: ListenOptions = { ...shared, address, reusePort };
-    if (isHandedOver(plan.accept.mode, address) && !alone) {
-      one.adopter ??= adopter(options);
-      one.addresses.push("");
-      continue;
-    }
-    // The runtime has neither client certificates nor TLS on unix sockets.
-    const special = tls !== undefined && (tls.clientCa !== undefined || address.transport === "unix");
-    const native = one.protocol.native !== false && !special && plan.accept.mode !== "handOff";
-    const listening = await (native ? listenNative(options) : listenNode(options));
-    scope.defer(() => listening.close());
-    one.listenings.push(listening);
-    one.addresses.push(listening.address);
-  }
-}
-
-function readTls(plan: Served["plan"]): ListenOptions["tls"] {
-  if (!plan.tls) return undefined;
-  const { cert, key, clientCa } = plan.tls;
-  return {
-    cert: Deno.readTextFileSync(cert),
-    key: Deno.readTextFileSync(key),
-    ...(clientCa ? { clientCa: Deno.readTextFileSync(clientCa) } : {}),
-  };
-}
-
-/** Sweeps, ticks and the heartbeat: the worker's only timers. */
-function beat(
-  served: Served[],
-  upstreams: Upstreams | undefined,
-  stats: SlotWriter,
-  scope: Scope,
-  clock: Clock,
-): void {
-  const periodMs = Math.min(
-    50,
-    upstreams?.periodMs ?? 50,
-    ...served.map((one) => one.guard.periodMs),
-    ...served.map((one) => one.plan.deadline > 0 ? Math.max(5, one.plan.deadline / 20) : 50),
-  );
-  const delay = stats.histogram("weir_loop_delay_seconds", {}, {
-    unit: "ms",
-    help: "How late the worker's timer came",
-  });
-  const heap = stats.gauge("weir_heap_bytes", {}, "JavaScript heap in use");
-  const rss = stats.gauge("weir_rss_bytes", {}, "Resident set size");
-  const queued = served.map((one) =>
-    stats.gauge("weir_accept_queue_depth", { listener: one.name }, "Connections that wait to be accepted")
-  );
-  let last = clock.now();
-  let slowAt = -Infinity;
-  scope.defer(clock.every(periodMs, () => {
-    const now = clock.now();
-    const lateMs = Math.max(0, now - last - periodMs);
-    last = now;
-    delay.record(lateMs);
-    stats.beat(lateMs, clock.epoch());
-    for (const one of served) {
-      one.listener.tick();
-      one.guard.sweep();
-    }
-    upstreams?.tick(now);
-    if (now - slowAt < 1000) return;
-    slowAt = now;
-    const memory = Deno.memoryUsage();
-    heap.set(memory.heapUsed);
-    rss.set(memory.rss);
-    served.forEach((one, i) =>
-      queued[i]!.set(one.listenings.reduce((sum, it) => sum + Math.max(0, it.queued()), 0))
-    );
-  }));
-}
-
-async function drain(
-  served: Served[],
-  options: DrainOptions,
-  log: Log,
-): Promise<number> {
-  const end = performance.now() + options.drainMs;
-  for (const one of served) one.guard.beginDrain();
-  const { steer } = options;
-  const listenings = served.flatMap((one) => one.listenings);
-  const steered = steer !== null && steerAway(listenings, { ...steer, ...places(options) });
-  // What the kernel has queued, or is still shaking hands with, is ours: accept it before the socket goes.
-  const adopters = served.flatMap(({ adopter }) => adopter ?? []);
-  const settled = performance.now() + (steered || adopters.length > 0 ? steerSettleMs : 0);
-  const limit = Math.min(end, performance.now() + 1000);
-  while (performance.now() < limit) {
-    // What the supervisor handed over comes another way than its word that this was the last.
-    const quiet = listenings.every((it) => it.sinceAcceptMs() > 20 && it.queued() <= 0) &&
-      adopters.every((it) => it.sinceTakenMs() > 20);
-    if (performance.now() >= settled && quiet) break;
-    await pause(5);
-  }
-  for (const listening of listenings) listening.close();
-  // Who is told earlier sends new connections to sockets that are about to be closed with them.
-  await Promise.race([Promise.all(listenings.map((it) => it.released)), pause(releaseMs)]);
-  options.onUnbound?.();
-  const graceMs = Math.min(idleGraceMs, options.drainMs / 2);
-  const shaking = () => [...listenings, ...adopters].reduce((sum, it) => sum + it.handshakes(), 0);
-  const open = () =>
-    served.reduce((sum, one) => sum + one.guard.connections.size + one.listener.pending, shaking());
-  while (open() > 0 && performance.now() < end) {
-    for (const one of served) one.guard.finishIdle(graceMs);
-    await pause(5);
-  }
-  let left = 0;
-  for (const one of served) left += one.guard.killAll("drain");
-  log.info("drained", { left, steered });
-  return left;
-}
-
-function places({ places }: DrainOptions): Pick<Steering, "places"> {
-  return places ? { places } : {};
-}
-
-/** True when at least one group was steered. */
-function steerAway(listenings: readonly Listening[], { self, size, places }: Steering): boolean {
-  return listenings.map((it) => {
-    const place = places?.[it.address] ?? { self, size };
-    return place.size > 1 && it.steerAway(place.self, place.size);
-  }).some(Boolean);
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
