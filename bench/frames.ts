@@ -117,11 +117,7 @@ async function measure(server: Server, options: BenchOptions): Promise<Figures[]
 
 /** Processor time of all processes of `program` so far. */
 function cpuSeconds(program: Program): number {
-  const ticksPerSecond = 100;
-  return program.processes().reduce((sum, { pid }) => {
-    const fields = Deno.readTextFileSync(`/proc/${pid}/stat`).split(") ")[1].split(" ");
-    return sum + (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
-  }, 0);
+  return program.processes().reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0);
 }
 
 async function generate(load: Load, cpus?: string): Promise<number> {

@@ -4,6 +4,7 @@ import { runToEnd } from "./program.ts";
 
 /** What wrk measured; times in milliseconds. */
 export interface WrkReport {
+  requests: number;
   perSecond: number;
   p50: number;
   p99: number;

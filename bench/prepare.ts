@@ -7,25 +7,43 @@ import { runToEnd } from "./program.ts";
 
 const cache = new URL("../.cache/bench/", import.meta.url).pathname;
 
-const nodePackages = [
-  "fastify@5.12.8",
-  "wattpm@3.67.0",
-  "@platformatic/node@3.65.0",
-  // Node itself as a package: Watt needs a newer one than most distributions have.
-  `node-linux-${Deno.build.arch === "aarch64" ? "arm64" : "x64"}@22.23.3`,
-];
+/** Node itself as a package: Watt needs a newer one than most distributions have. */
+const nodeProgram = `node-linux-${Deno.build.arch === "aarch64" ? "arm64" : "x64"}@22.23.3`;
 
-/** Installs the npm packages; the folder that holds `node_modules` and the path of Node. */
-export async function prepareNode(): Promise<{ folder: string; node: string }> {
-  const folder = `${cache}node`;
-  await once(`${folder}/${nodePackages.join(" ").replaceAll("/", "+")}.done`, async () => {
+/** Servers. */
+const nodePackages: readonly string[] = ["fastify@5.12.8", "wattpm@3.67.0", "@platformatic/node@3.65.0"];
+/** Reverse proxies. */
+export const nodePackagesOfGateways: readonly string[] = ["fastify@5.12.8", "@fastify/http-proxy@11.6.3"];
+
+/** Installs npm packages, and Node, into the cache folder `name`; the folder that holds `node_modules` and the path of Node. */
+export async function prepareNode(
+  name = "node",
+  packages = nodePackages,
+): Promise<{ folder: string; node: string }> {
+  const folder = `${cache}${name}`;
+  const all = [...packages, nodeProgram];
+  await once(`${folder}/${all.join(" ").replaceAll("/", "+")}.done`, async () => {
     await Deno.mkdir(folder, { recursive: true });
     await Deno.writeTextFile(`${folder}/package.json`, '{ "private": true }\n');
-    await runToEnd(["npm", "install", "--no-audit", "--no-fund", "--save-exact", ...nodePackages], {
+    await runToEnd(["npm", "install", "--no-audit", "--no-fund", "--save-exact", ...all], {
       cwd: folder,
     });
   });
-  return { folder, node: `${folder}/node_modules/${nodePackages[3].split("@")[0]}/bin/node` };
+  return { folder, node: `${folder}/node_modules/${nodeProgram.split("@")[0]}/bin/node` };
+}
+
+/** Installs the clients that the comparison `redis` is made with; the folder that holds `node_modules`. */
+export async function prepareRedisClients(): Promise<string> {
+  const folder = `${cache}redis`;
+  const packages = ["ioredis@6.0.0", "@redis/client@6.3.1"];
+  await once(`${folder}/${packages.join(" ").replaceAll("/", "+")}.done`, async () => {
+    await Deno.mkdir(folder, { recursive: true });
+    await Deno.writeTextFile(`${folder}/package.json`, '{ "private": true }\n');
+    await runToEnd(["npm", "install", "--no-audit", "--no-fund", "--save-exact", ...packages], {
+      cwd: folder,
+    });
+  });
+  return folder;
 }
 
 /** A virtual environment with `packages`; `pythons` are tried in turn. The folder of its programs. */

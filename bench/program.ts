@@ -33,6 +33,8 @@ export interface ProcessFigures {
   pid: number;
   command: string;
   rssBytes: number;
+  /** Processor time so far, of all its threads, in user and kernel. */
+  cpuSeconds: number;
 }
 
 /** Starts a program and resolves once it answers. Throws Error with the end of its output when it does not. */
@@ -170,7 +172,7 @@ function tree(root: number): ProcessFigures[] {
   }
   const found = parents.has(root) ? [root] : [];
   for (const pid of found) for (const [child, parent] of parents) if (parent === pid) found.push(child);
-  return found.map((pid) => ({ pid, command: commandOf(pid), rssBytes: rssOf(pid) }));
+  return found.map((pid) => ({ pid, command: commandOf(pid), rssBytes: rssOf(pid), cpuSeconds: cpuOf(pid) }));
 }
 
 function commandOf(pid: number): string {
@@ -179,6 +181,12 @@ function commandOf(pid: number): string {
 
 function rssOf(pid: number): number {
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(read(`/proc/${pid}/status`))?.[1] ?? 0) * 1024;
+}
+
+function cpuOf(pid: number): number {
+  const ticksPerSecond = 100;
+  const fields = read(`/proc/${pid}/stat`).split(") ")[1]?.split(" ") ?? [];
+  return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) / ticksPerSecond;
 }
 
 function read(path: string): string {

@@ -32,6 +32,8 @@ export interface BenchOptions {
 const comparisons: Readonly<Record<string, string>> = {
   http: "./http.ts",
   frames: "./frames.ts",
+  redis: "./redis.ts",
+  gateway: "./gateway.ts",
   overload: "./overload.ts",
   pool: "./pool_listener.ts",
   start: "./start.ts",

@@ -34,6 +34,34 @@ export function ratioTable(title: string, unit: string, samples: Samples): strin
   return `${title}, ${unit}\n${table(["", "ratio", "ratios", "min", "median", "max"], rows)}`;
 }
 
+/**
+ * As {@link ratioTable}, the other way round: first contender ÷ contender, with what that is to be at least where there
+ * is something it is to be.
+ */
+export function shareTable(
+  title: string,
+  unit: string,
+  samples: Samples,
+  targets?: ReadonlyMap<string, number | undefined>,
+): string {
+  const [[first, base] = ["", []]] = samples;
+  const rows = [...samples].map(([name, values]) => {
+    const ratios = values.map((value, i) => base[i] / value).filter(Number.isFinite);
+    const target = targets?.get(name);
+    return [
+      name,
+      number(Math.min(...values)),
+      number(median(values)),
+      number(Math.max(...values)),
+      ratios.length === 0 ? "-" : median(ratios).toFixed(2),
+      ratios.length === 0 ? "-" : `${Math.min(...ratios).toFixed(2)}..${Math.max(...ratios).toFixed(2)}`,
+      ...(targets ? [target === undefined ? "" : `>= ${target.toFixed(1)}`] : []),
+    ];
+  });
+  const heads = ["", "min", "median", "max", `${first} ÷ it`, "ratios", ...(targets ? ["target"] : [])];
+  return `${title}, ${unit}\n${table(heads, rows)}`;
+}
+
 /** Columns of equal width; the first is to the left, the others to the right. */
 export function table(heads: readonly string[], rows: ReadonlyArray<readonly string[]>): string {
   const widths = heads.map((head, i) => Math.max(head.length, ...rows.map((row) => row[i]?.length ?? 0)));

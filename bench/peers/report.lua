@@ -2,7 +2,8 @@
 function done(summary, latency)
   local errors = summary.errors
   io.write(string.format(
-    '{"perSecond":%.1f,"p50":%.3f,"p99":%.3f,"p999":%.3f,"errors":%d}\n',
+    '{"requests":%d,"perSecond":%.1f,"p50":%.3f,"p99":%.3f,"p999":%.3f,"errors":%d}\n',
+    summary.requests,
     summary.requests / summary.duration * 1e6,
     latency:percentile(50) / 1000,
     latency:percentile(99) / 1000,
