@@ -7,6 +7,7 @@ import type { Refusal } from "./errors.ts";
 import type { Reason } from "./reasons.ts";
 import type { Clock } from "./clock.ts";
 import type { Scope } from "./scope.ts";
+import type { SeriesWriter } from "./series_writer.ts";
 import type { Log } from "./context.ts";
 
 /** One request on its way; what filters may see of it. Times are monotonic ms ({@link Clock.now}). */
@@ -26,22 +27,8 @@ export interface Call {
   readonly left: boolean;
 }
 
-/** Counters and gauges as far as filters need them. */
-export interface FilterStats {
-  counter(name: string, labels?: Record<string, string>, help?: string): { add(n?: number): void };
-  /** `merge` says what the gauges of all workers amount to; their sum unless given. */
-  gauge(
-    name: string,
-    labels?: Record<string, string>,
-    help?: string,
-    merge?: "sum" | "max" | "each",
-  ): { set(value: number): void };
-  histogram(
-    name: string,
-    labels?: Record<string, string>,
-    options?: { unit?: "ms"; help?: string },
-  ): { record(value: number): void };
-}
+/** The statistics of filters and upstreams. */
+export type FilterStats = SeriesWriter;
 
 /** A filter of one listener. */
 export interface ServerFilter {

@@ -224,11 +224,10 @@ export class Dispatcher {
     this.waiting.putBack(back.filter((job) => !job.over));
   }
 
-  /** While calls sit in a ring behind another one: makes sure that idle threads get them if it takes long. */
+  /** While calls sit in a ring behind another one and a thread is idle: makes sure that it gets them if it takes long. */
   #watchProgress(): void {
-    if (this.#cancelSteal !== undefined) return;
+    if (this.#cancelSteal !== undefined || !this.#isUneven()) return;
     const { places, clock } = this.#core;
-    if (!places.some(({ thread }) => thread && thread.load > 1)) return;
     const answered = places.map(({ thread }) => thread?.answered);
     this.#cancelSteal = clock.after(stealMs, () => {
       this.#cancelSteal = undefined;
@@ -240,6 +239,17 @@ export class Dispatcher {
       }
       this.#watchProgress();
     });
+  }
+
+  #isUneven(): boolean {
+    let idle = false;
+    let crowded = false;
+    for (const { thread } of this.#core.places) {
+      if (thread === undefined) continue;
+      if (thread.load > 1) crowded = true;
+      else if (thread.load === 0 && thread.state === "ready") idle = true;
+    }
+    return idle && crowded;
   }
 
   #steal(from: PoolThread): void {

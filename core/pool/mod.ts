@@ -11,4 +11,3 @@ export type {
   ThreadDescription,
 } from "./pool_options.ts";
 export { currentContext } from "./current_context.ts";
-export type { SeriesWriter } from "./pool_metrics.ts";

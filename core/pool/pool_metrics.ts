@@ -1,17 +1,7 @@
 /**
  * The series of one pool. Waiting and running are separate: a long wait wants threads, a long run wants a look at the code.
  */
-
-/** The part of a SlotWriter (core/stats) that a pool writes with. */
-export interface SeriesWriter {
-  counter(name: string, labels?: Record<string, string>, help?: string): { add(n?: number): void };
-  gauge(name: string, labels?: Record<string, string>, help?: string): { set(value: number): void };
-  histogram(
-    name: string,
-    labels?: Record<string, string>,
-    options?: { unit?: "ms"; help?: string },
-  ): { record(value: number): void };
-}
+import type { SeriesWriter } from "../series_writer.ts";
 
 /** Makes the series of pool `name`. */
 export function poolMetrics(writer: SeriesWriter, name: string) {

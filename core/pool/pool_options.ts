@@ -3,7 +3,7 @@ import type { Clock } from "../clock.ts";
 import type { Log, PoolHandle, RequestInfo, UserStats } from "../context.ts";
 import type { Scope } from "../scope.ts";
 import type { Payload } from "./message.ts";
-import type { SeriesWriter } from "./pool_metrics.ts";
+import type { SeriesWriter } from "../series_writer.ts";
 
 /** The pool's part of the manifest. */
 export interface PoolSettings {

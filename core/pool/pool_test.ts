@@ -298,7 +298,33 @@ Deno.test("Pool.bind() says why a handler cannot be loaded, and what a handler d
     assert.deepEqual(await bind("echo")(Uint8Array.of(1, 2)), Uint8Array.of(1, 2));
   }));
 
-Deno.test("Pool.dispatch() returns every payload whole, at every size around the bounds of its rings", () =>
+Deno.test("Pool threads refuse upstreams, which belong to the I/O thread", () =>
+  withPool({}, async ({ pool }) => {
+    const upstream = pool.bind(service, { module: service, export: "upstream" });
+    const message =
+      "Cannot call upstreams.users from a pool thread: call it on the I/O thread and pass the result";
+    await assert.rejects(upstream(new Uint8Array(1)), { name: "TypeError", message });
+  }));
+
+Deno.test("BoundService answers messages, by ring and by message, at once and later", () =>
+  withPool({ threads: 2, queue: 200 }, async ({ pool }) => {
+    const calls = ["turn", "turnLater"].map((name) => pool.bind(service, { module: service, export: name }));
+    const request = { id: "r-ü", rpcId: "1" };
+    for (const length of [0, 1, 500, 21_000, 40_000, 70_000, 300_000]) {
+      for (const unit of ["a", "ä", "€"]) {
+        const text = unit.repeat(length);
+        const bodies = [undefined, text, new Uint8Array(length + 1).fill(7)];
+        const sent = bodies.map((body) => ({ head: `${text}.`, body }));
+        const answers = sent.flatMap((message) =>
+          calls.map((call) => call(message, undefined, undefined, { request }))
+        );
+        const wanted = sent.flatMap(({ body }) => calls.map(() => ({ head: `.${text}`, body })));
+        assert.deepEqual(await Promise.all(answers), wanted);
+      }
+    }
+  }));
+
+Deno.test("BoundService returns every payload whole, at every size around the bounds of its rings", () =>
   withPool({ threads: 2, queue: 200 }, async ({ pool }) => {
     const echo = pool.bind(service, { module: service, export: "echo" });
     const later = pool.bind(service, { module: service, export: "echoLater" });
@@ -328,7 +354,7 @@ function equal(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }
 
-Deno.test("Pool.dispatch() answers 100,000 calls of random sizes, each with its own bytes, in order on one thread", () =>
+Deno.test("BoundService answers 100,000 calls of random sizes, each with its own bytes, in order on one thread", () =>
   withPool({ threads: 1, queue: 300 }, async ({ pool }) => {
     const echo = pool.bind(service, { module: service, export: "echo" });
     await echo.ready;
@@ -356,7 +382,7 @@ Deno.test("Pool.dispatch() answers 100,000 calls of random sizes, each with its 
     assert.equal(lastAnswered, total - 1);
   }));
 
-Deno.test("Pool.dispatch() keeps answers apart when its answer ring is full", () =>
+Deno.test("BoundService keeps answers apart when its answer ring is full", () =>
   withPool({ threads: 1, queue: 300 }, async ({ pool }) => {
     const sized = pool.bind(service, { module: service, export: "sized" });
     await sized.ready;

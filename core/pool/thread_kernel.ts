@@ -13,6 +13,7 @@ import { Forwarder } from "./forwarder.ts";
 import { HeapWatch } from "./heap_watch.ts";
 import { isPayload, type Payload, readPayload } from "./message.ts";
 import { NestedCalls } from "./nested_calls.ts";
+import { Particulars, type ParticularsMessage } from "./particulars.ts";
 import { Ring, waitAsync } from "./ring.ts";
 import { type CallHost, ThreadCall } from "./thread_call.ts";
 import { ThreadModules } from "./thread_modules.ts";
@@ -49,9 +50,7 @@ export class ThreadKernel implements CallHost {
   readonly #heap: HeapWatch;
   /** Calls that have not answered at once. */
   readonly #calls = new Map<number, ThreadCall>();
-  /** Particulars that came before their record was claimed, and those who wait for them. */
-  readonly #particulars = new Map<number, ToThread>();
-  readonly #awaited = new Map<number, (message: ToThread) => void>();
+  readonly #particulars = new Particulars();
   readonly #own = new Int32Array(new SharedArrayBuffer(4));
   #abandoned = 0;
   /** Monotonic ms, as of the call that has just begun or ended. */
@@ -178,18 +177,11 @@ export class ThreadKernel implements CallHost {
     return free;
   }
 
-  #later(call: ThreadCall, run: (message: ToThread) => unknown): Promise<void> {
-    return this.#pending(call, this.#particularsOf(call.id).then(run));
+  #later(call: ThreadCall, run: (message: ParticularsMessage) => unknown): Promise<void> {
+    return this.#pending(call, this.#particulars.of(call.id).then(run));
   }
 
-  #particularsOf(id: number): Promise<ToThread> {
-    const there = this.#particulars.get(id);
-    this.#particulars.delete(id);
-    if (there !== undefined) return Promise.resolve(there);
-    return new Promise((resolve) => this.#awaited.set(id, resolve));
-  }
-
-  async #runFunction(message: ToThread, call: ThreadCall): Promise<Returned> {
+  async #runFunction(message: ParticularsMessage, call: ThreadCall): Promise<Returned> {
     const { source } = message as ToThread & { t: "call" };
     return new Returned(await callContext.run(call, () => this.#modules.apply(source)));
   }
@@ -230,13 +222,8 @@ export class ThreadKernel implements CallHost {
           (error) => this.#post({ t: "loaded", index: message.index, error: encodeError(error) }),
         );
       case "payload":
-      case "call": {
-        const awaited = this.#awaited.get(message.call);
-        this.#awaited.delete(message.call);
-        if (awaited !== undefined) awaited(message);
-        else this.#particulars.set(message.call, message);
-        return;
-      }
+      case "call":
+        return this.#particulars.add(message);
       case "abort":
         return this.#abort(message.call, decodeError(message.error), message.drop);
       case "nested":
@@ -253,8 +240,7 @@ export class ThreadKernel implements CallHost {
       // One turn later, so that a handler that heeds its signal ends in order.
       if (drop) setTimeout(() => this.#drop(call), 1);
     } else if (drop) {
-      // The record of a revoked call was or will be skipped; its particulars are of no use.
-      this.#particulars.delete(id);
+      this.#particulars.forget(id);
     }
   }
 

@@ -108,7 +108,10 @@ export async function inPlace(pool: string): Promise<[number, number]> {
 /** Calls the pools of `path` one inside the other; the innermost returns how deep it is. */
 export async function nest(path: string[], depth = 0): Promise<number> {
   if (path.length === 0) return depth;
-  return await currentContext()!.pool(path[0]!).run<number>(import.meta.url, "nest", [path.slice(1), depth + 1]);
+  return await currentContext()!.pool(path[0]!).run<number>(import.meta.url, "nest", [
+    path.slice(1),
+    depth + 1,
+  ]);
 }
 
 export function talk(): void {

@@ -52,3 +52,17 @@ export function broken(): Uint8Array {
 export function notBytes(): string {
   return "text";
 }
+
+/** Answers messages: its head turned round, its body as it came. */
+export function turn({ head, body }: { head: string; body: string | Uint8Array | undefined }): unknown {
+  return { head: [...head].reverse().join(""), body };
+}
+
+export async function turnLater(message: { head: string; body: undefined }): Promise<unknown> {
+  await new Promise((resolve) => setTimeout(resolve, 1));
+  return turn(message);
+}
+
+export function upstream(_payload: Uint8Array, ctx: Context): unknown {
+  return ctx.upstream("users");
+}
