@@ -33,6 +33,7 @@ const comparisons: Readonly<Record<string, string>> = {
   http: "./http.ts",
   frames: "./frames.ts",
   redis: "./redis.ts",
+  redis: "./redis.ts",
   gateway: "./gateway.ts",
   overload: "./overload.ts",
   pool: "./pool_listener.ts",
