@@ -33,19 +33,32 @@ export function nodeServer(
   const connections = new WeakMap<Socket, Connection>();
   /** Requests that a connection is answering. */
   const active = new WeakMap<Connection, number>();
+  /** The last of them. */
+  const turns = new WeakMap<Connection, Promise<void>>();
   const start = () => {
     const server = createServer({ maxHeaderSize: host.plan.limits.headers }, (incoming, outgoing) => {
       const connection = connections.get(incoming.socket);
       if (!connection) return void incoming.socket.destroy();
-      active.set(connection, (active.get(connection) ?? 0) + 1);
-      serve(incoming, outgoing, connection, host, service).catch((error) => {
-        host.log.error("answer failed", { error });
-        incoming.socket.destroy();
-      }).finally(() => {
-        const left = active.get(connection)! - 1;
-        active.set(connection, left);
-        if (left === 0) connection.enter(Phase.idle);
-      });
+      const waiting = active.get(connection) ?? 0;
+      active.set(connection, waiting + 1);
+      const answer = () => {
+        // Behind a last answer stands no request any more.
+        if (!incoming.socket.writable) return Promise.resolve();
+        return serve(incoming, outgoing, connection, host, service).catch((error) => {
+          host.log.error("answer failed", { error });
+          incoming.socket.destroy();
+        });
+      };
+      // node does not wait, but what is pipelined may depend on what stands before it.
+      const work = waiting > 0 ? turns.get(connection)!.then(answer) : answer();
+      turns.set(
+        connection,
+        work.finally(() => {
+          const left = active.get(connection)! - 1;
+          active.set(connection, left);
+          if (left === 0) connection.enter(Phase.idle);
+        }),
+      );
     });
     // The guard owns all timers.
     server.keepAliveTimeout = server.headersTimeout = server.requestTimeout = 0;
