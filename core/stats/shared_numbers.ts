@@ -40,6 +40,14 @@ export class SharedInt32 {
     return Atomics.load(this.#i32, this.#at);
   }
 
+  /**
+   * A plain read, a tenth of the price of {@link load}: never torn (ECMA-262, memory model), but what others do may be seen a
+   * little later, and a loop that only peeks may never see it. For a first look that something exact follows.
+   */
+  peek(): number {
+    return this.#i32[this.#at]!;
+  }
+
   store(value: number): void {
     Atomics.store(this.#i32, this.#at, value);
   }

@@ -10,6 +10,7 @@ Deno.test("int32() adds, loads, stores and exchanges, by name", () => {
   assert.equal(budget.add(-2), 5);
   assert.equal(budget.compareExchange(3, 10), 3);
   assert.equal(budget.compareExchange(3, 11), 10);
+  assert.equal(budget.peek(), 10);
   assert.equal(shared.int32("retry/users").load(), 10);
   shared.int32("other").store(-1);
   assert.equal(budget.load(), 10);

@@ -78,7 +78,7 @@ export class SharedBreaker implements Breaker {
     this.#plan = plan;
     this.#probes = Math.min(words.mostProbes, probes);
     this.#firstShare = Math.min(0.5, Math.max(0.05, this.#probes / plan.minimum));
-    this.#enoughFailures = plan.minimum * plan.failures - 1e-9;
+    this.#enoughFailures = Math.max(1, plan.minimum * plan.failures - 1e-9);
     this.#times = new words.BreakerTimes(plan.open, callMs + probeGraceMs);
     this.#calls = new SharedWindow(blocks[0].slice(0, buckets));
     this.#word = blocks[0][buckets]!;
@@ -89,7 +89,7 @@ export class SharedBreaker implements Breaker {
 
   enter(now: number): PassValue {
     this.usedAt = now;
-    const word = this.#word.load();
+    const word = this.#word.peek();
     if (word !== this.#seen) this.#look(word);
     return word === 0 ? Pass.yes : this.#admit();
   }
@@ -101,9 +101,10 @@ export class SharedBreaker implements Breaker {
   }
 
   #pass(): PassValue {
-    const epoch = this.#clock.epoch();
     for (;;) {
+      // In this order: who loses his core in between cannot exchange a word that he has judged by an old time.
       const word = this.#word.load();
+      const epoch = this.#clock.epoch();
       const force = words.forceOf(word);
       if (force !== Force.auto) return force === Force.open ? Pass.no : Pass.yes;
       const level = words.levelOf(word);
@@ -136,7 +137,7 @@ export class SharedBreaker implements Breaker {
 
   leave(pass: PassValue, ok: boolean, counts: boolean, now: number): void {
     if (pass === Pass.no) return;
-    const word = this.#word.load();
+    const word = this.#word.peek();
     if (pass === Pass.probe) return this.#probed(ok, counts);
     if (!counts || isClosedToCalls(word)) return;
     this.#cursor.move(now);
@@ -147,9 +148,11 @@ export class SharedBreaker implements Breaker {
   }
 
   #judge(): void {
+    // A glance first: fewer than the share of the minimum can never be enough, and in good times there are fewer.
+    const seen = this.#failures.glance(this.#cursor);
+    if (seen < this.#enoughFailures) return;
+    if (seen < this.#calls.glance(this.#cursor) * this.#plan.failures - 1e-9) return;
     const failures = this.#failures.sum(this.#cursor);
-    // Fewer than the share of the minimum can never be enough: in good times, this is all that a call costs.
-    if (failures === 0 || failures < this.#enoughFailures) return;
     const calls = this.#calls.sum(this.#cursor);
     if (calls < this.#plan.minimum || failures < calls * this.#plan.failures - 1e-9) return;
     this.#open(0, 0, `${failures} of ${calls} calls failed`);

@@ -107,22 +107,25 @@ export class ShareBudget {
       Math.floor(floorPerSecond * second / workers);
   }
 
-  /** `second (24 bits) · used (8 bits)`. */
+  /**
+   * `second (24 bits) · used (8 bits)`. The clock is read after the word: whoever lost his core in between finds another
+   * word when he comes to exchange it, and looks again.
+   */
   #takeFloor(): boolean {
-    const second = this.#second();
-    const quota = this.#quota(second);
-    if (quota === 0) return false;
-    for (let word = this.#floor.load();;) {
+    if (this.#options.floorPerSecond === 0) return false;
+    for (;;) {
+      const word = this.#floor.load();
+      const second = this.#second();
+      const quota = this.#quota(second);
       const same = sameSecond(word, second);
-      if (same && (word & 0xff) >= quota) return false;
-      const seen = this.#floor.compareExchange(word, same ? word + 1 : (second << 8) | 1);
-      if (seen === word) return true;
-      word = seen;
+      if ((same ? word & 0xff : 0) >= quota) return false;
+      const next = same ? word + 1 : (second << 8) | 1;
+      if (this.#floor.compareExchange(word, next) === word) return true;
     }
   }
 }
 
-/** Also true where somebody whose clock was read a moment later has begun the next second already. */
+/** Also true where the clock was set back by so little that it will have caught up soon. */
 function sameSecond(word: number, second: number): boolean {
   return ((word >>> 8) - second & 0xffffff) <= 2;
 }

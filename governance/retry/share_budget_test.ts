@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { localStatsMemory } from "../../core/stats/mod.ts";
+import { createStatsFile, localStatsMemory } from "../../core/stats/mod.ts";
 import { ShareBudget } from "./share_budget.ts";
 import { HandClock } from "./testdata/policy_host.ts";
 
@@ -124,4 +124,22 @@ Deno.test("ShareBudget goes on when the clock is set back", () => {
   clock.ms += 100;
   for (let i = 0; i < 100; i++) budget!.deposit(clock.ms);
   assert.equal(budget!.left(clock.ms), 30);
+});
+
+Deno.test("ShareBudget.take() of several processes at once gives ten in each second, not one more", async () => {
+  const folder = Deno.makeTempDirSync();
+  createStatsFile(`${folder}/stats`, { slots: 1 });
+  const script = new URL("testdata/asking_child.ts", import.meta.url).href;
+  // They wait for each other: by then all have started. 100 s of a clock that runs a hundred times as fast.
+  const from = Math.ceil((Date.now() + 1500) / 1000) * 1000;
+  const args = ["run", "-A", "--no-check", script, `${folder}/stats`, `${from}`, `${from + 100_000}`];
+  const outputs = await Promise.all(
+    Array.from({ length: 4 }, () => new Deno.Command(Deno.execPath(), { args }).output()),
+  );
+  const got = outputs.map(({ stdout }) => Number(new TextDecoder().decode(stdout)));
+  const sum = got.reduce((all, one) => all + one, 0);
+  // Who lost his core before his last asking comes into a later second. Seconds in which all lost theirs are missing.
+  assert.ok(sum >= 500 && sum <= 1010, `${got}`);
+  assert.ok(got.filter((one) => one > 0).length > 1, `${got}: one had it all`);
+  Deno.removeSync(folder, { recursive: true });
 });

@@ -65,8 +65,13 @@ export class SharedWindow {
   /** Adds `n` (at most 2^15) to the bucket of now; false where it could not, as the clock was set back or it is full. */
   add(cursor: WindowCursor, n: number): boolean {
     const bucket = this.#buckets[cursor.index]!;
-    let word = bucket.load();
-    while (word >>> countBits !== cursor.round) {
+    let word = bucket.peek();
+    if (word >>> countBits === cursor.round && (word & countMask) < mostCount) {
+      bucket.add(n);
+      return true;
+    }
+    // It has to begin, or is full: now exactly.
+    for (word = bucket.load(); word >>> countBits !== cursor.round;) {
       // One or two rounds ahead: somebody else's now is behind mine, or the clock was set back a little.
       const ahead = ((word >>> countBits) - cursor.round) & roundMask;
       if ((word & countMask) !== 0 && ahead <= 2) return false;
@@ -91,16 +96,25 @@ export class SharedWindow {
 
   /** The counts of all buckets that are in the window now. */
   sum(cursor: WindowCursor): number {
-    const before = (cursor.round - 1) & roundMask;
     let sum = 0;
-    for (let i = 0; i < this.#buckets.length; i++) {
-      const word = this.#buckets[i]!.load();
-      if (word >>> countBits === (i <= cursor.index ? cursor.round : before)) sum += word & countMask;
-    }
+    for (let i = 0; i < this.#buckets.length; i++) sum += counted(this.#buckets[i]!.load(), i, cursor);
+    return sum;
+  }
+
+  /** The same for little, and not exact while others add. */
+  glance(cursor: WindowCursor): number {
+    let sum = 0;
+    for (let i = 0; i < this.#buckets.length; i++) sum += counted(this.#buckets[i]!.peek(), i, cursor);
     return sum;
   }
 
   clear(): void {
     for (const bucket of this.#buckets) bucket.store(0);
   }
+}
+
+/** What a bucket counts now: those behind the cursor's are of the round before. */
+function counted(word: number, index: number, cursor: WindowCursor): number {
+  const round = index <= cursor.index ? cursor.round : (cursor.round - 1) & roundMask;
+  return word >>> countBits === round ? word & countMask : 0;
 }
