@@ -32,7 +32,8 @@ export function run(manifest: string | object, options: RunOptions = {}): Promis
 
 async function parts() {
   const { protocols, serverFilters, upstreamParts } = await import("./protocols.ts");
-  return { protocols, filters: serverFilters, upstreams: upstreamParts };
+  const watchEndpoints = async () => (await import("./governance/discovery/mod.ts")).watchEndpoints;
+  return { protocols, filters: serverFilters, upstreams: upstreamParts, watchEndpoints };
 }
 
 if (import.meta.main) {

@@ -8,6 +8,8 @@ import type { Drain, LogLevel, SteerAway, UpstreamCommand } from "./core/control
 import { captureConsole, createLogging } from "./core/log/mod.ts";
 import type { Plan } from "./core/manifest/plan.ts";
 import { localStatsMemory, openStatsFile } from "./core/stats/mod.ts";
+import { createEndpointFeed, type WorkerEndpointFeed } from "./core/upstream/endpoint_feed.ts";
+import { endpointCacheFolder } from "./core/upstream/endpoint_file.ts";
 import { joinSupervisor } from "./core/supervisor/join_supervisor.ts";
 import { sendSnapshots } from "./core/worker/send_snapshots.ts";
 import { askForShortSlices } from "./core/worker/short_slices.ts";
@@ -15,10 +17,13 @@ import { startWorker, type Worker } from "./core/worker/worker.ts";
 import { protocols, serverFilters, upstreamParts } from "./protocols.ts";
 
 let worker: Worker | undefined;
+let feed: WorkerEndpointFeed | undefined = undefined;
 const early: ChannelMessage[] = [];
 
 const { channel, plan: told } = await joinSupervisor((message) => {
-  if (worker) obey(worker, message);
+  // A worker that starts may wait for endpoints.
+  if (message.type === "endpoints" && feed) feed.heard(message);
+  else if (worker) obey(worker, message);
   else early.push(message);
 });
 const plan = told.plan as Plan;
@@ -47,6 +52,14 @@ globalThis.addEventListener("error", (event) => {
   log.error("uncaught error", { error: event.error });
 });
 
+feed = createEndpointFeed({
+  plan,
+  runtimeFolder: told.runtimeFolder,
+  cacheFolder: endpointCacheFolder(plan),
+  clock: systemClock,
+  log: logging.logger("upstreams"),
+});
+
 try {
   worker = await startWorker({
     plan,
@@ -59,6 +72,7 @@ try {
     protocols,
     filters: serverFilters,
     upstreams: upstreamParts,
+    endpoints: feed,
   });
 } catch (error) {
   const text = error instanceof Error ? error.stack ?? error.message : String(error);
@@ -81,6 +95,8 @@ function obey(worker: Worker, message: ChannelMessage): void {
       return worker.steerAway(message as unknown as SteerAway);
     case "unsteer":
       return worker.unsteer();
+    case "endpoints":
+      return feed?.heard(message);
     case "upstreamCommand":
       return worker.upstreams?.obey(message as unknown as UpstreamCommand);
     case "reopenLogs":

@@ -24,7 +24,7 @@ export class Refusal {
 
 /** What went wrong while serving, with its place in the reasons table. */
 export class ServiceError extends Error {
-  override readonly name = "ServiceError";
+  override readonly name: string = "ServiceError";
   readonly reason: Reason;
   readonly source: "client" | "upstream" | "internal";
   /** Whether trying again is safe and useful. Never leaves the process. */

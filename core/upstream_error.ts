@@ -75,6 +75,7 @@ export interface UpstreamErrorOptions {
 
 /** A call to an upstream that did not succeed. */
 export class UpstreamError extends ServiceError {
+  override readonly name = "UpstreamError";
   readonly failure: FailureKind;
   readonly upstream: string;
   readonly endpoint: string;

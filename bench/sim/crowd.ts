@@ -98,7 +98,7 @@ export class Crowd {
     const upstreams = new Upstreams({
       plan,
       parts: { ...policies, protocols: [protocol] },
-      feed: planFeed(plan),
+      feed: planFeed(plan, silent, clock),
       stats: noStats,
       shared: ownNumbers(),
       clock,

@@ -6,10 +6,15 @@ import { type Clock, systemClock } from "../clock.ts";
 import { createLogging } from "../log/mod.ts";
 import type { Plan } from "../manifest/plan.ts";
 import { localStatsMemory } from "../stats/mod.ts";
+import { createEndpointFeed } from "../upstream/endpoint_feed.ts";
+import { needsWatching, type WatchEndpoints } from "../upstream/endpoint_feed_source.ts";
 import { startWorker, type WorkerInit } from "../worker/worker.ts";
 
 /** What a worker is put together from: the protocols and the filters there are. */
-export type WorkerParts = Pick<WorkerInit, "protocols" | "filters" | "upstreams">;
+export interface WorkerParts extends Pick<WorkerInit, "protocols" | "filters" | "upstreams"> {
+  /** Loads what watches endpoints in this process; asked for only where there is something to watch. */
+  watchEndpoints?: () => Promise<WatchEndpoints>;
+}
 
 /** A worker in this process. */
 export interface InProcess {
@@ -33,13 +38,23 @@ export async function runInProcess(
   });
   const memory = localStatsMemory(1);
   const place = { id: 1, slot: 0, generation: 1, alone: true };
-  const worker = await startWorker({ plan, ...place, ...parts, memory, logging, clock });
+  const { watchEndpoints, ...built } = parts;
+  const endpoints = createEndpointFeed({
+    plan,
+    runtimeFolder: null,
+    cacheFolder: null,
+    clock,
+    log: logging.logger("upstreams"),
+    watchEndpoints: needsWatching(plan) ? await watchEndpoints?.() : undefined,
+  });
+  const worker = await startWorker({ plan, ...place, ...built, endpoints, memory, logging, clock });
   return {
     plan,
     addresses: worker.addresses,
     async drain() {
       const left = await worker.drain({ keepAcceptingMs: 0, drainMs: plan.workers.drain, steer: null });
       await worker.close();
+      await endpoints.close();
       await logging.close();
       return left;
     },

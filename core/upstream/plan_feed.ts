@@ -1,22 +1,11 @@
-/** The endpoints that are written in the manifest: all there at once, never changing. */
-import type { EndpointFeed, EndpointSpec } from "../endpoint.ts";
-import type { Address, Plan } from "../manifest/plan.ts";
+/** The endpoints that are written in the manifest, where nobody watches for others. */
+import type { Clock } from "../clock.ts";
+import type { Log } from "../context.ts";
+import type { EndpointFeed } from "../endpoint.ts";
+import type { Plan } from "../manifest/plan.ts";
+import { createEndpointFeed } from "./endpoint_feed.ts";
 
 /** A feed of the static endpoints of `plan`; upstreams that are discovered otherwise stay empty. */
-export function planFeed(plan: Pick<Plan, "upstreams">): EndpointFeed {
-  return {
-    watch(upstream, onChange) {
-      const declared = plan.upstreams[upstream]?.discover.static ?? [];
-      const added = declared.map((one): EndpointSpec => ({ ...one, address: textOf(one.address) }));
-      const state = { source: "static", updatedAt: Date.now(), error: "", cached: false };
-      onChange({ added, removed: [], changed: [] }, state);
-      return () => {};
-    },
-  };
-}
-
-function textOf(address: Address): string {
-  if (address.transport === "unix") return `unix:${address.path}`;
-  const host = address.hostname.includes(":") ? `[${address.hostname}]` : address.hostname;
-  return `${host}:${address.port}`;
+export function planFeed(plan: Pick<Plan, "upstreams">, log: Log, clock: Clock): EndpointFeed {
+  return createEndpointFeed({ plan, runtimeFolder: null, cacheFolder: null, clock, log });
 }

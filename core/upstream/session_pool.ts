@@ -308,7 +308,7 @@ export class SessionPool {
   #dialFailed(error: UpstreamError): void {
     const now = this.#parts.clock.now();
     this.#nextWarmAt = now + Math.min(longestPauseMs, pauseMs * 2 ** Math.min(this.#failures++, 10));
-    const { log, upstream, endpoint } = this.#parts;
+    const { log, endpoint } = this.#parts;
     if (this.#failures === 1) {
       log.warn("cannot connect", { upstream, endpoint: endpoint.spec.address, error });
     }

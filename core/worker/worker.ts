@@ -281,7 +281,7 @@ async function makeUpstreams(
   return new Upstreams({
     plan,
     parts: init.upstreams,
-    feed: init.endpoints ?? planFeed(plan),
+    feed: init.endpoints ?? planFeed(plan, init.logging.logger("upstreams"), clock),
     stats,
     tables: stats,
     shared: memory.shared,
