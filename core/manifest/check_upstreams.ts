@@ -81,6 +81,9 @@ const ownKeys = [["framing", "frames"], ["pattern", "frames"], ["redis", "redis"
   "http",
 ]] as const;
 
+/** The same of `health.probe`. */
+const ownKeysOfProbes = [["path", "http"], ["send", "frames"]] as const;
+
 function settingsOfProtocols(check: Check): void {
   for (const [name, upstream] of named(check, "upstreams")) {
     const { protocol } = upstream;
@@ -91,9 +94,10 @@ function settingsOfProtocols(check: Check): void {
       check.report(check.places.aboutKey(["upstreams", name, key], message));
     }
     const probe = mapAt(upstream.health, "probe");
-    if (protocol !== "http" && probe.path !== undefined) {
-      const message = `\`path\` has no meaning for ${one(protocol)}, only for ${one("http")}`;
-      check.report(check.places.aboutKey(["upstreams", name, "health", "probe", "path"], message));
+    for (const [key, own] of ownKeysOfProbes) {
+      if (protocol === own || probe[key] === undefined || probe[key] === null) continue;
+      const message = `\`${key}\` has no meaning for ${one(protocol)}, only for ${one(own)}`;
+      check.report(check.places.aboutKey(["upstreams", name, "health", "probe", key], message));
     }
   }
 }

@@ -102,6 +102,10 @@ const probe = () =>
       "/healthz",
       "Path that is asked (http).",
     ),
+    send: optional(
+      text("a frame"),
+      "Frame that is sent, any reply is a good one; without it a connection is enough (frames).",
+    ),
     every: defaulted(duration({ min: "10ms" }), "5s", "Time between probes."),
     timeout: defaulted(duration({ positive: true }), "1s", "Longest time of one probe."),
     rise: defaulted(integer(1), 2, "Good probes in a row that make an endpoint healthy."),

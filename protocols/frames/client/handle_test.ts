@@ -54,3 +54,18 @@ Deno.test("FramesHandle refuses frames that do not fit the framing", () => {
   assert.throws(() => handle.request("text" as never), TypeError);
   assert.equal(calls.length, 0);
 });
+
+Deno.test("framesUpstream.probe() sends what is declared, and refuses what does not fit the framing", () => {
+  const plan = (keys: Record<string, unknown>) =>
+    planOf({ protocol: "frames", framing: { delimiter: "\n", max: "8B" }, ...keys });
+  assert.deepEqual(
+    framesUpstream.probe(plan({ health: { probe: { send: "hello" } } })).request,
+    bytes("hello"),
+  );
+  assert.equal(framesUpstream.probe(plan({ health: { probe: {} } })).request.length, 0);
+  assert.throws(
+    () => framesUpstream.probe(plan({ health: { probe: { send: "a\nb" } } })),
+    /does not fit the framing/,
+  );
+  assert.throws(() => framesUpstream.probe(plan({ health: { probe: { send: "123456789" } } })), TypeError);
+});

@@ -61,7 +61,15 @@ function replyFraming(plan: UpstreamPlan): Framing {
     : framingOf({ ...framing, max: most });
 }
 
-function probeFrame({ health }: UpstreamPlan): Uint8Array | undefined {
-  const send = (health.probe as { send?: string | null } | null)?.send;
-  return send === undefined || send === null ? undefined : encoder.encode(send);
+/** Throws TypeError for a frame that cannot be sent in the upstream's framing. */
+function probeFrame(plan: UpstreamPlan): Uint8Array | undefined {
+  const send = plan.health.probe?.send ?? null;
+  if (send === null) return undefined;
+  const frame = encoder.encode(send);
+  const framing = framingFor(plan);
+  const misfit = frame.length > framing.maxBytes
+    ? `longer than ${framing.maxBytes} bytes`
+    : framing.misfit(frame);
+  if (misfit === undefined) return frame;
+  throw new TypeError(`Cannot probe: health.probe.send does not fit the framing: ${misfit}`);
 }

@@ -115,6 +115,26 @@ Deno.test("FramesSession against a line protocol", async (t) => {
     assert.deepEqual([behind.error?.failure, behind.error?.sent], ["reset", true]);
   });
 
+  await t.step(
+    "ping() sends the frame of the probes, and ends the session when nothing comes in time",
+    async () => {
+      const clock = new ManualClock();
+      using peer = await connectTo(port, { ...lines, health: { probe: { send: "PING" } } }, clock);
+      peer.session.ping!(100);
+      assert.equal(peer.session.inflight, 1);
+      await until("it answered", () => peer.session.inflight === 0);
+      clock.advance(1000);
+      assert.ok(peer.session.open);
+      using other = await connectTo(port, lines);
+      assert.equal(other.session.ping, undefined);
+      other.start("CLIENT PAUSE 200 ALL");
+      await until("it is paused", () => other.session.inflight === 0);
+      peer.session.ping!(100);
+      clock.advance(100);
+      assert.equal(peer.session.open, false);
+    },
+  );
+
   await t.step("a probe that sends nothing is good as soon as there is a connection", async () => {
     using peer = await connectTo(port, lines);
     const probe = peer.start(connectOnly);
