@@ -2,7 +2,7 @@
  * The state of a breaker in 32 bits, so that it changes at once for all workers and never half:
  *
  * ```
- * mode (2 bits) · forced (2 bits) · level (3 bits) · 25 bits by mode
+ * mode (2 bits) · forced (2 bits) · 3 bits of nothing · 25 bits by mode
  *   closed               0
  *   open                 when the first probe may go           (25 bits of time)
  *   ramp                 when it began                         (25 bits of time)
@@ -23,14 +23,8 @@ export const Force = { auto: 0, open: 1, closed: 2 } as const;
 /** Most probes at once. */
 export const mostProbes = 511;
 
-/** How often the time in isolation may grow; see {@link timesOpen}. */
-const timesOpenByLevel = [1, 2, 4, 8, 10] as const;
-export const topLevel = timesOpenByLevel.length - 1;
-
-/** `open` is multiplied with this at the level-th time without having been closed in between. */
-export function timesOpen(level: number): number {
-  return timesOpenByLevel[level] ?? timesOpenByLevel[topLevel]!;
-}
+/** An open one stays so for `open`, up to this share longer by lot. */
+export const jitterShare = 0.1;
 
 const payloadAt = 7;
 const timeMask = 2 ** 25 - 1;
@@ -41,13 +35,12 @@ const goodAt = givenAt + 9;
 const coarseAt = goodAt + 9;
 
 /** Everything but the payload. */
-export function head(mode: number, force: number, level: number): number {
-  return mode | force << 2 | level << 4;
+export function head(mode: number, force: number): number {
+  return mode | force << 2;
 }
 
 export const modeOf = (word: number): number => word & 3;
 export const forceOf = (word: number): number => word >>> 2 & 3;
-export const levelOf = (word: number): number => word >>> 4 & 7;
 export const givenOf = (word: number): number => word >>> givenAt & countMask;
 export const goodOf = (word: number): number => word >>> goodAt & countMask;
 
@@ -67,19 +60,19 @@ export class BreakerTimes {
   constructor(openMs: number, probeLifeMs: number) {
     this.#unitMs = Math.max(1, Math.floor(openMs / 256));
     this.#coarseMs = Math.max(1, probeLifeMs / 16);
-    this.#farthest = Math.ceil(openMs * timesOpen(topLevel) * 1.1 / this.#unitMs) + 2;
+    this.#farthest = Math.ceil(openMs * (1 + jitterShare) / this.#unitMs) + 2;
   }
 
-  open(untilMs: number, force: number, level: number): number {
-    return head(Mode.open, force, level) | (Math.ceil(untilMs / this.#unitMs) & timeMask) << payloadAt;
+  open(untilMs: number, force: number): number {
+    return head(Mode.open, force) | (Math.ceil(untilMs / this.#unitMs) & timeMask) << payloadAt;
   }
 
-  ramp(sinceMs: number, force: number, level: number): number {
-    return head(Mode.ramp, force, level) | (this.#units(sinceMs) & timeMask) << payloadAt;
+  ramp(sinceMs: number, force: number): number {
+    return head(Mode.ramp, force) | (this.#units(sinceMs) & timeMask) << payloadAt;
   }
 
-  halfOpen(sinceMs: number, force: number, level: number, given: number): number {
-    return head(Mode.halfOpen, force, level) | given << givenAt | this.#coarse(sinceMs) << coarseAt;
+  halfOpen(sinceMs: number, force: number, given: number): number {
+    return head(Mode.halfOpen, force) | given << givenAt | this.#coarse(sinceMs) << coarseAt;
   }
 
   /** How long an open one stays so; 0 where its time has passed. */

@@ -6,7 +6,7 @@
  * ```
  * closed    calls ≥ minimum and failures / calls ≥ share (both inclusive), asked at each end of a call → open
  * open      for `open`, up to 10 % longer by lot, so that breakers that open together do not probe together → halfOpen
- *           with the next call. Doubled each time until it was closed again: 1, 2, 4, 8, 10 times `open`
+ *           with the next call
  * halfOpen  lets exactly `probes` calls through. All good → ramp. One not → open. A probe that nobody told the end of
  *           (its worker is gone) is lost after the call's time limit: then `probes` others may go
  * ramp      lets a share of the calls through, from probes/minimum (5 to 50 %) to all of them, over one `open` → closed.
@@ -32,7 +32,6 @@ const { Force, Mode } = words;
 const buckets = 10;
 /** Beyond the time limit of a call: until then a busy worker has told the end of its probe. */
 const probeGraceMs = 250;
-const jitterShare = 0.1;
 
 type State = BreakerState["state"];
 type BreakerPlan = NonNullable<PolicyHost["plan"]["breaker"]>;
@@ -107,13 +106,12 @@ export class SharedBreaker implements Breaker {
       const epoch = this.#clock.epoch();
       const force = words.forceOf(word);
       if (force !== Force.auto) return force === Force.open ? Pass.no : Pass.yes;
-      const level = words.levelOf(word);
       switch (words.modeOf(word)) {
         case Mode.closed:
           return Pass.yes;
         case Mode.open:
           if (this.#times.leftMs(word, epoch) > 0) return Pass.no;
-          if (this.#change(word, this.#times.halfOpen(epoch, force, level, 1), "its time is over")) {
+          if (this.#change(word, this.#times.halfOpen(epoch, force, 1), "its time is over")) {
             return Pass.probe;
           }
           break;
@@ -122,7 +120,7 @@ export class SharedBreaker implements Breaker {
             if (this.#exchange(word, words.withGiven(word, 1))) return Pass.probe;
           } else {
             if (!this.#times.probesLost(word, epoch)) return Pass.no;
-            const again = this.#times.halfOpen(epoch, force, level, 1);
+            const again = this.#times.halfOpen(epoch, force, 1);
             if (this.#change(word, again, "probes were lost: others may go")) return Pass.probe;
           }
           break;
@@ -155,7 +153,7 @@ export class SharedBreaker implements Breaker {
     const failures = this.#failures.sum(this.#cursor);
     const calls = this.#calls.sum(this.#cursor);
     if (calls < this.#plan.minimum || failures < calls * this.#plan.failures - 1e-9) return;
-    this.#open(0, 0, `${failures} of ${calls} calls failed`);
+    this.#open(0, `${failures} of ${calls} calls failed`);
   }
 
   #judgeRamp(word: number): void {
@@ -166,7 +164,7 @@ export class SharedBreaker implements Breaker {
     const first = passed < 0.25 && calls < minimum;
     const enough = calls >= Math.min(1, passed) * minimum;
     if (!first && !(enough && failures >= calls * share - 1e-9)) return;
-    this.#openAgain(word, `${failures} of ${calls} calls failed after it had let calls through again`);
+    this.#open(word, `${failures} of ${calls} calls failed after it had let calls through again`);
   }
 
   /** The end of a probe; one of an earlier half-open state is as good as any, and told as one of this. */
@@ -179,26 +177,21 @@ export class SharedBreaker implements Breaker {
       if (!counts) {
         if (this.#exchange(word, words.withGiven(word, -1))) return;
       } else if (!ok) {
-        if (this.#openAgain(word, "a probe failed")) return;
+        if (this.#open(word, "a probe failed")) return;
       } else if (words.goodOf(word) + 1 < this.#probes) {
         if (this.#exchange(word, words.withGood(word))) return;
       } else {
         // Nobody counts while it is half-open, so this is the moment to clear.
         this.#clear();
-        const ramp = this.#times.ramp(this.#clock.epoch(), words.forceOf(word), words.levelOf(word));
+        const ramp = this.#times.ramp(this.#clock.epoch(), words.forceOf(word));
         if (this.#change(word, ramp, "all probes were good")) return;
       }
     }
   }
 
-  #openAgain(word: number, reason: string): boolean {
-    return this.#open(word, Math.min(words.topLevel, words.levelOf(word) + 1), reason);
-  }
-
-  #open(word: number, level: number, reason: string): boolean {
-    const longer = 1 + jitterShare * this.#clock.random();
-    const forMs = this.#plan.open * words.timesOpen(level) * longer;
-    const next = this.#times.open(this.#clock.epoch() + forMs, words.forceOf(word), level);
+  #open(word: number, reason: string): boolean {
+    const forMs = this.#plan.open * (1 + words.jitterShare * this.#clock.random());
+    const next = this.#times.open(this.#clock.epoch() + forMs, words.forceOf(word));
     return this.#change(word, next, reason, { forMs: Math.round(forMs) });
   }
 
@@ -214,7 +207,7 @@ export class SharedBreaker implements Breaker {
       let next = words.withForce(word, force);
       if (force === Force.auto) {
         const keptOpen = words.forceOf(word) === Force.open;
-        next = keptOpen ? this.#times.halfOpen(this.#clock.epoch(), force, 0, 0) : 0;
+        next = keptOpen ? this.#times.halfOpen(this.#clock.epoch(), force, 0) : 0;
       }
       if (!this.#change(word, next, reason)) continue;
       if (next === 0) this.#clear();

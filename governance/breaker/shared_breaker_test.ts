@@ -166,21 +166,18 @@ Deno.test("a half-open breaker lets exactly its probes through, whoever asks, an
   for (const breaker of breakers) assert.equal(stateOf(breaker, clock), "ramp");
 });
 
-Deno.test("a probe that fails or times out opens the breaker again, for longer each time, up to ten times", () => {
+Deno.test("a probe that fails or times out opens the breaker again, each time for as long as declared", () => {
   const { breaker, clock } = breakersOf();
   clock.lots = [];
   openAndWait(breaker, clock);
-  for (const times of [2, 4, 8, 10, 10]) {
+  for (let n = 0; n < 5; n++) {
     const other = breaker.enter(clock.ms);
     assert.equal(breaker.enter(clock.ms), Pass.probe);
     breaker.leave(Pass.probe, false, true, clock.ms);
     const { state, until, reason } = breaker.state(clock.ms);
     assert.deepEqual([state, reason], ["open", "a probe failed"]);
     const forMs = until - clock.ms;
-    assert.ok(
-      forMs >= plan.open * times && forMs <= plan.open * times * 1.1 + unitMs,
-      `${forMs} for ${times}`,
-    );
+    assert.ok(forMs >= plan.open && forMs <= plan.open * 1.1 + unitMs, String(forMs));
     // The other probe ends when it is open already.
     breaker.leave(other, true, true, clock.ms);
     assert.equal(stateOf(breaker, clock), "open");
@@ -267,13 +264,13 @@ function through(breaker: Breaker, clock: HandClock, ok: boolean): void {
   assert.equal(call(breaker, clock, ok), Pass.yes);
 }
 
-Deno.test("one failure at the beginning of the ramp opens the breaker again, for longer", () => {
+Deno.test("one failure at the beginning of the ramp opens the breaker again", () => {
   const { breaker, clock } = ramp();
   for (let i = 0; i < 5; i++) through(breaker, clock, true);
   through(breaker, clock, false);
   const { state, until } = breaker.state(clock.ms);
   assert.equal(state, "open");
-  assert.ok(until - clock.ms >= 2 * plan.open);
+  assert.ok(until - clock.ms >= plan.open);
 });
 
 Deno.test("few failures among many good calls do not end the ramp, the share of failures does", () => {
