@@ -261,6 +261,8 @@ export class UpstreamCaller implements Caller<unknown, unknown>, TryOwner {
   ): boolean {
     const elsewhere = one === call.second ? call.current : call.second;
     if (call.ended || elsewhere || call.owner.abandoned) return false;
+    // Nobody would wait for it: the budget is for those that can still make it.
+    if (now + retryAfterMs >= call.deadlineAt) return false;
     const safe = !one.sent || call.options.idempotent === true;
     const waitMs = this.#parts.retry.next(failure, status, call.attempts, safe, retryAfterMs, now);
     if (waitMs < 0 || now + waitMs >= call.deadlineAt) return false;

@@ -310,7 +310,7 @@ export class SessionPool {
     this.#nextWarmAt = now + Math.min(longestPauseMs, pauseMs * 2 ** Math.min(this.#failures++, 10));
     const { log, endpoint } = this.#parts;
     if (this.#failures === 1) {
-      log.warn("cannot connect", { upstream, endpoint: endpoint.spec.address, error });
+      log.warn("cannot connect", { endpoint: endpoint.spec.address, cause: error.message });
     }
     if (this.#held.size > 0 && this.#anyOpen()) return;
     for (let waiter = this.#first; waiter; waiter = this.#first) {
