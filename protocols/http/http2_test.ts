@@ -81,3 +81,14 @@ Deno.test("HTTP/2: a connection that a drain has shut down ends, although a stre
   await reader.cancel().catch(() => {});
   await server[Symbol.asyncDispose]();
 });
+
+Deno.test("HTTP/2: a body of no declared length is bounded like every other", async () => {
+  await using server = await start("reading", { limits: { body: "100B" } });
+  const streamed = (bytes: number) =>
+    server.ask("/", { method: "POST", body: new Blob([new Uint8Array(bytes)]).stream() });
+  for (const [bytes, status] of [[100, 200], [101, 413]] as const) {
+    const answer = await streamed(bytes);
+    assert.equal(answer.status, status);
+    await answer.body?.cancel();
+  }
+});

@@ -124,7 +124,7 @@ export class NativeConnection implements Upgrader {
       const declared = method === "CONNECT"
         ? "method_not_allowed"
         : isPlainHost(request)
-        ? declaredBody(request, this.#host.plan.limits.body)
+        ? declaredBody(request, this.#host.plan.limits.body) ?? this.#undeclared(request)
         : "bad_request";
       if (typeof declared === "string") refused = declared;
       else if (declared) {
@@ -148,6 +148,11 @@ export class NativeConnection implements Upgrader {
       });
     }
     return this.#answer(request, info, body, bounded, answer);
+  }
+
+  /** HTTP/2 frames bodies itself: they need no declaration, and are counted like chunked ones. */
+  #undeclared(request: Request): BodyDeclaration | undefined {
+    return this.#http2 && !request.headers.has("content-length") ? { bytes: -1 } : undefined;
   }
 
   #checkHead(request: Request, targetLength: number): Reason | undefined {

@@ -1,5 +1,6 @@
 /** The proxy between a client and an upstream that are both spoken for byte by byte; over native and over node sockets. */
 import assert from "node:assert/strict";
+import { makeCertificates } from "../../../tests/make_certificates.ts";
 import { type ProxyKeys, serveProxy } from "./testdata/serve_proxy.ts";
 import { connect, eventually, rawUpstream, standstill, type Wire } from "./testdata/wire.ts";
 
@@ -353,4 +354,36 @@ Deno.test("the proxy passes an early refusal of a long body on", async () => {
   assert.match(await client.until("no!"), /^HTTP\/1.1 413/);
   client.close();
   await sending;
+});
+
+Deno.test("the proxy passes bodies of HTTP/2 on, declared or not", async () => {
+  const seen: string[] = [];
+  await using upstream = rawUpstream(async (wire) => {
+    for (;;) {
+      const head = await wire.until("\r\n\r\n");
+      const length = /\r\ncontent-length: (\d+)/.exec(head)?.[1];
+      const chunked = head.includes("\r\ntransfer-encoding: chunked\r\n");
+      const body = chunked ? await wire.until("0\r\n\r\n") : await wire.bytes(Number(length ?? 0));
+      seen.push(`${head.split(" ")[0]} ${length ?? (chunked ? "chunked" : "none")} ${body.trim()}`);
+      await wire.send(ok);
+    }
+  });
+  const folder = await makeCertificates(["localhost"]);
+  const tls = { cert: `${folder}/localhost.pem`, key: `${folder}/localhost.key` };
+  await using proxy = await serveProxy([upstream.address], {
+    listener: { tls },
+    upstream: { pool: { connections: 1 } },
+  });
+  const caCerts = [await Deno.readTextFile(`${folder}/ca.pem`)];
+  using client = Deno.createHttpClient({ caCerts, http1: false, http2: true });
+  const ask = async (method: string, body: BodyInit | null) => {
+    const init = { method, body, client } as RequestInit;
+    assert.equal(await (await fetch(`https://localhost:${proxy.port}/`, init)).text(), "ok");
+  };
+  await ask("GET", null);
+  await ask("DELETE", null);
+  await ask("PUT", "uvw");
+  await ask("PUT", new Blob(["xyz"]).stream());
+  assert.deepEqual(seen, ["GET none ", "DELETE none ", "PUT 3 uvw", "PUT chunked 3\r\nxyz\r\n0"]);
+  await Deno.remove(folder, { recursive: true });
 });

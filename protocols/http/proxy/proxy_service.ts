@@ -53,11 +53,17 @@ export function proxyService(upstream: Caller<HttpRequest, HttpReply>, rules: Re
       return possible ? ask(proxied, context, upgrader) : new Refusal("no_upgrade");
     }
     const { bodyBytes } = proxied;
-    // HTTP/2 need not declare a body: the listener counts such a one, and derives a request for it.
-    if (bodyBytes > wholeBytes || bodyBytes < 0 || (bodyBytes === 0 && originOf(request) !== request)) {
-      if (bodyBytes === 0) proxied.bodyBytes = -1;
+    if (bodyBytes > wholeBytes || bodyBytes < 0) {
       proxied.body = request.body;
       return ask(proxied, context);
+    }
+    // HTTP/2 need not declare a body: the listener counts what may be one, and derives a request for it.
+    if (bodyBytes === 0 && originOf(request) !== request) {
+      return unlessEmpty(request.body).then((body) => {
+        proxied.body = body;
+        proxied.bodyBytes = body ? -1 : 0;
+        return ask(proxied, context);
+      });
     }
     proxied.expectContinue = false;
     if (bodyBytes === 0) return ask(proxied, context);
@@ -66,6 +72,25 @@ export function proxyService(upstream: Caller<HttpRequest, HttpReply>, rules: Re
       return ask(proxied, context);
     });
   };
+}
+
+/** `body`, once its first piece is there; null where it has none. */
+async function unlessEmpty(
+  body: ReadableStream<Uint8Array> | null,
+): Promise<ReadableStream<Uint8Array> | null> {
+  const reader = body?.getReader();
+  let first = await reader?.read();
+  while (first && !first.done && first.value.length === 0) first = await reader!.read();
+  if (!reader || !first || first.done) return null;
+  return new ReadableStream({
+    async pull(controller) {
+      const piece = first ?? await reader.read();
+      first = undefined;
+      if (piece.done) controller.close();
+      else controller.enqueue(piece.value);
+    },
+    cancel: (reason) => reader.cancel(reason),
+  }, { highWaterMark: 0 });
 }
 
 /** What the client gets to see of a call that failed. */

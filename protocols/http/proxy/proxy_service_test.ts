@@ -46,6 +46,14 @@ Deno.test("proxyService() streams bodies that are long or of no declared length,
   }
 });
 
+Deno.test("proxyService() has no body where HTTP/2 could have had one", async () => {
+  const { calls, service } = asking();
+  const nothing = new Request("http://h/", { method: "PUT", body: new Uint8Array(0) });
+  await service(new BoundedBody(nothing, limits).request, contextOf());
+  assert.equal(calls[0]!.request.body, null);
+  assert.equal(calls[0]!.options.idempotent, true);
+});
+
 Deno.test("proxyService() has no body where none is declared", async () => {
   const { calls, service } = asking();
   await service(new Request("http://h/", { method: "POST" }), contextOf());
