@@ -163,12 +163,13 @@ const nativeResponse: symbol | undefined = markOf("serve native response");
 
 /** What is used of the runtime's own part of a Response. */
 interface Inner {
+  status: number;
   headerList: [string, string][];
 }
 
 /**
- * An answer of bytes with `fields` exactly as they are, for half of what the constructor takes for them. Names must be
- * tokens and values free of control characters: nobody looks at them again, and the runtime's writer does not survive
+ * An answer of bytes with `fields` exactly as they are, for a third of what the constructor takes for them. Names must
+ * be tokens and values free of control characters: nobody looks at them again, and the runtime's writer does not survive
  * such values. Where this runtime works differently the constructor makes it.
  */
 export function responseOfFields(
@@ -176,23 +177,30 @@ export function responseOfFields(
   status: number,
   fields: [string, string][],
 ): Response {
-  if (!takesFields) return new Response(body, { status, headers: fields });
-  const response = new Response(body, { status });
-  const marks = response as unknown as Record<symbol, unknown>;
-  (marks[innerResponse!] as Inner).headerList = fields;
-  // Not over with its status and its body alone any more.
-  marks[fastStatus!] = 0;
-  return response;
+  if (takesFields) {
+    const response = new Response(body);
+    const marks = response as unknown as Record<symbol, unknown>;
+    // A copy of it that the runtime has made already would be sent instead.
+    if (marks[nativeResponse!] === null) {
+      const inner = marks[innerResponse!] as Inner;
+      inner.status = status;
+      inner.headerList = fields;
+      // Not over with its status and its body alone any more.
+      marks[fastStatus!] = 0;
+      return response;
+    }
+  }
+  return new Response(body, { status, headers: fields });
 }
 
-/** Whether a Response of bytes keeps its fields in a list, and has no other copy of itself that would be sent instead. */
-const takesFields = fastStatus !== undefined && nativeResponse !== undefined && innerResponse !== undefined &&
-  [null, new Uint8Array(1)].every((body) => {
-    const marks = new Response(body, { status: 201 }) as unknown as Record<symbol, unknown>;
-    const inner = marks[innerResponse] as Partial<Inner> | undefined;
-    return marks[nativeResponse] === null && typeof marks[fastStatus] === "number" &&
-      Array.isArray(inner?.headerList) && inner.headerList.length === 0;
-  });
+/** Whether a Response of bytes keeps its status and its fields in an object of its own. */
+const takesFields = [null, new Uint8Array(1)].every((body) => {
+  if (fastStatus === undefined || nativeResponse === undefined || innerResponse === undefined) return false;
+  const marks = new Response(body) as unknown as Record<symbol, unknown>;
+  const inner = marks[innerResponse] as Partial<Inner> | undefined;
+  return marks[nativeResponse] === null && typeof marks[fastStatus] === "number" && inner?.status === 200 &&
+    Array.isArray(inner.headerList) && inner.headerList.length === 0;
+});
 
 /** The values of field `name` (in lower case) of an answer, joined; undefined where it has none. */
 export function fieldOf(response: Response, name: string): string | undefined {
