@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { provision } from "../../tests/provision.ts";
 import { mostSteps } from "./handle.ts";
-import { RedisError } from "./mod.ts";
+import { pipelined, RedisError, redisUpstream } from "./mod.ts";
+import { ErrorReply } from "./redis_error.ts";
 import { connectTo, DirectCaller, plan } from "./testdata/direct.ts";
 
 const range = { from: 22_700, to: 22_800 };
@@ -94,4 +95,24 @@ Deno.test("RedisHandle against a server", async (t) => {
       "user:9",
     ]);
   });
+});
+
+Deno.test("redisUpstream.judge() takes for failures only replies that say that the server cannot work", () => {
+  const ok = (text: string) => redisUpstream.judge(new ErrorReply(new RedisError(text))).ok;
+  assert.equal(ok("WRONGTYPE Operation against a key"), true);
+  assert.equal(ok("OOM command not allowed when used memory > 'maxmemory'."), true);
+  assert.equal(ok("LOADING Redis is loading the dataset in memory"), false);
+  assert.equal(ok("READONLY You can't write against a read only replica."), false);
+  assert.equal(ok("MASTERDOWN Link with MASTER is down"), false);
+  assert.equal(redisUpstream.judge("LOADING").ok, true);
+  assert.equal(redisUpstream.judge(null).ok, true);
+});
+
+Deno.test("redisUpstream fills a connection with 1024 commands, or as many as pool.pipeline says", () => {
+  assert.equal(redisUpstream.pipeline(plan()), pipelined);
+  assert.equal(redisUpstream.pipeline(plan({ pool: { pipeline: 16 } })), 1024);
+  assert.equal(redisUpstream.pipeline(plan({ pool: { pipeline: 5000 } })), 5000);
+  const { request, good } = redisUpstream.probe();
+  assert.equal(request.command.name, "PING");
+  assert.deepEqual(["PONG", "OK", null].map(good), [true, false, false]);
 });

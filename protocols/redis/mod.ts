@@ -6,6 +6,9 @@
  * write. Only commands that do nothing but read are sent twice (retry, hedge) once they may have reached the server.
  * Error replies are thrown as {@link RedisError} and are no failures of the endpoint, except those of {@link downCodes}.
  *
+ * Replies are what the server says: a hash is a Map on RESP3 and a list of fields and values on RESP2. Commands that
+ * block, or that alter the connection, are refused; {@link RedisHandle} has `transaction` and `subscribe` for the rest.
+ *
  * Left out: the protocols of Redis Cluster and Sentinel. `MOVED` and `ASK` reach the caller as RedisError; several
  * masters can be endpoints of one upstream with `balance: ringHash`, keys then decide who is asked.
  */
