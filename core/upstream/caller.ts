@@ -300,6 +300,10 @@ export class UpstreamCaller implements Caller<unknown, unknown>, TryOwner {
     if (call.ended) return;
     call.ended = true;
     this.#leave(call);
+    // The first attempt of a call that its second has won was slow: without it, hedges would start earlier and earlier.
+    if (!error && call.attempts === 1 && call.current && !call.current.settled) {
+      this.#parts.hedge?.observe(this.clock.now() - call.current.startedAt);
+    }
     this.#drop(call.current);
     this.#drop(call.second);
     call.current = call.second = undefined;

@@ -127,7 +127,13 @@ Deno.test("UpstreamCaller gives up on calls whose caller is gone, and learns not
 
 Deno.test("UpstreamCaller asks a second endpoint when the first is slow, takes the first reply, and drops the other", async () => {
   let budget = 1;
-  const hedge = { deposit() {}, delayMs: () => 30, take: () => budget-- > 0, observe() {} };
+  const seen: number[] = [];
+  const hedge = {
+    deposit() {},
+    delayMs: () => 30,
+    take: () => budget-- > 0,
+    observe: (latencyMs: number) => void seen.push(latencyMs),
+  };
   const { caller, network, clock, owner, endpoints } = scriptedCaller({}, { hedge });
   const call = ending(caller.call("a", owner, { idempotent: true }));
   const unsafe = ending(caller.call("a", owner, {}));
@@ -139,6 +145,8 @@ Deno.test("UpstreamCaller asks a second endpoint when the first is slow, takes t
   network(1).sessions.at(-1)!.answer("200");
   await settled();
   assert.deepEqual([call.value, unsafe.value], ["200", undefined]);
+  // The first one took at least as long.
+  assert.deepEqual(seen, [30]);
   assert.equal(network(0).sessions[0]!.abandoned.length, 1);
   assert.deepEqual(endpoints.map((one) => one.inflight), [0, 1]);
 });
