@@ -60,6 +60,8 @@ type OpenSession = (host: Omit<SessionHost, "tls" | "alpn">) => Promise<Session<
 const mostWarm = 64;
 /** How often gauges are written and pools looked at. */
 const slowMs = 100;
+/** A tick that comes so late means that this process had no turn. */
+const stallMs = 100;
 
 /** One upstream with all its parts, as the pages and commands see it. */
 export class BuiltUpstream {
@@ -87,6 +89,7 @@ export class BuiltUpstream {
   readonly #capacity: number;
   #nextId = 0;
   #slowAt = -Infinity;
+  #tickAt = -Infinity;
   #draining = new Set<SessionPool>();
 
   constructor(name: string, plan: UpstreamPlan, init: UpstreamsInit, siblings: Upstreams, scope: Scope) {
@@ -154,7 +157,10 @@ export class BuiltUpstream {
   }
 
   tick(now: number): void {
-    this.caller.tick(now);
+    // After a time without a turn, what has arrived meanwhile is read before anybody's time is over.
+    const limitsAt = now - this.#tickAt > stallMs ? this.#tickAt : now;
+    this.#tickAt = now;
+    this.caller.tick(limitsAt);
     this.selector.tick(now);
     this.health.tick(now);
     this.throttle?.tick(now);
@@ -163,7 +169,7 @@ export class BuiltUpstream {
       if (!endpoint.removed) this.#prober.probe(endpoint, this.#poolOf(endpoint), now);
     }
     this.#prober.tick(now);
-    for (const pool of this.pools.values()) if (pool.waiters > 0) pool.expire(now);
+    for (const pool of this.pools.values()) if (pool.waiters > 0) pool.expire(limitsAt);
     if (now - this.#slowAt >= slowMs) this.#slowTick(now);
   }
 
