@@ -440,3 +440,19 @@ Deno.test("pipelined requests are answered in order", async () => {
   assert.deepEqual(statuses(text), [200, 200, 200, 200]);
   assert.deepEqual(seen, ["POST /1 1", "POST /2 2", "POST /3 3", "GET /first"]);
 });
+
+Deno.test("a field that the runtime does not survive sending is an error of the handler", async () => {
+  await using service = await start("reflecting");
+  const statusOf = async (path: string) => {
+    const answer = await fetch(service.url + path);
+    await answer.body?.cancel();
+    return answer.status;
+  };
+  for (const kind of ["t", "h"]) {
+    assert.equal(await statusOf(`/${kind}text%2Fplain`), 200);
+    for (const bad of ["%01", "a%1fb", "%7f"]) {
+      assert.equal(await statusOf(`/${kind}${bad}`), 500, kind + bad);
+    }
+  }
+  assert.equal(total(service.memory, "weir_requests_total", { reason: "handler_error" }), 6);
+});

@@ -4,7 +4,13 @@ import type { RequestInfo } from "../../core/context.ts";
 import type { HttpListenerPlan } from "../../core/manifest/plan.ts";
 import type { Protocol } from "../../core/protocol.ts";
 import { NativeConnection } from "./native_connection.ts";
-import { hasNativeServer, instantLength, instantStatus, rawFields } from "./native_server.ts";
+import {
+  hasNativeServer,
+  hasSendableFields,
+  instantLength,
+  instantStatus,
+  rawFields,
+} from "./native_server.ts";
 import { nodeServer } from "./node_connection.ts";
 import { farewell } from "./refusal_response.ts";
 import { listenerService } from "./services.ts";
@@ -40,9 +46,8 @@ export const http = {
 
 /** Status of an answer that can be sent; -1 for anything else, such as a Response that was sent before. */
 function statusOf(answer: unknown): number {
-  const instant = instantStatus(answer);
-  if (instant !== 0) return (answer as Response).bodyUsed ? -1 : instant;
-  return answer instanceof Response && !answer.bodyUsed ? answer.status || -1 : -1;
+  if (!(answer instanceof Response) || answer.bodyUsed || !hasSendableFields(answer)) return -1;
+  return instantStatus(answer) || answer.status || -1;
 }
 
 /** Headers that name the caller and its request. Too long or unprintable ids are not taken over. */

@@ -214,3 +214,26 @@ export function fieldOf(response: Response, name: string): string | undefined {
   }
   return found;
 }
+
+/** The runtime's writer panics over a control character in a value, and with it the process ends. */
+const sendable = /^[\t\x20-\x7e\x80-\xff]*$/;
+/** Answers repeat: a content type that was looked at is not looked at again. */
+let lastContentType = "";
+
+/** Whether the runtime survives sending the fields of an answer, whoever wrote them. */
+export function hasSendableFields(response: Response): boolean {
+  if (instantStatus(response) !== 0 && contentType !== undefined) {
+    const type = (response as unknown as Record<symbol, unknown>)[contentType];
+    if (typeof type !== "string" || type === lastContentType) return true;
+    if (!sendable.test(type)) return false;
+    lastContentType = type;
+    return true;
+  }
+  const inner = innerResponse &&
+    (response as unknown as Record<symbol, Partial<Inner> | undefined>)[innerResponse];
+  const list = inner?.headerList;
+  for (const [, value] of Array.isArray(list) ? list : response.headers) {
+    if (!sendable.test(value)) return false;
+  }
+  return true;
+}

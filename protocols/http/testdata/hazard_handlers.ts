@@ -93,3 +93,10 @@ export function byPath(request: Request): Response {
   const status = Number(path(request).slice(1)) || 200;
   return new Response([204, 205, 304].includes(status) ? null : "body", { status });
 }
+
+/** What a client sent, in a field: no answer that can be sent. */
+export function reflecting(request: Request): Response {
+  const value = decodeURIComponent(path(request).slice(2));
+  if (path(request)[1] === "t") return new Response("x", { headers: { "content-type": value } });
+  return new Response("x", { headers: { "x-a": "b", "x-reflected": value } });
+}
