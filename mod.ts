@@ -12,11 +12,24 @@
  */
 import { run as runService, type RunOptions, type Service } from "./core/supervisor/run.ts";
 
-export type { Context, Log, PoolHandle, RequestInfo, UserStats } from "./core/context.ts";
+export type {
+  Context,
+  Log,
+  PoolHandle,
+  RedisArgument,
+  RedisValue,
+  RequestInfo,
+  Upstream,
+  UpstreamCallOptions,
+  UserStats,
+} from "./core/context.ts";
 export type { ReloadAnswer, SupervisorState } from "./core/control.ts";
 export type { Diagnostic } from "./core/manifest/mod.ts";
 export { AlreadyRunning } from "./core/supervisor/runtime_folder.ts";
 export { type ExitCode, exitCodes } from "./core/supervisor/exit_code.ts";
+export { ServiceError } from "./core/errors.ts";
+export { type FailureKind, UpstreamError } from "./core/upstream_error.ts";
+export { RedisError } from "./protocols/redis/redis_error.ts";
 export { ManifestError, type RunOptions, type Service } from "./core/supervisor/run.ts";
 export { weirVersion as version } from "./core/version.ts";
 
