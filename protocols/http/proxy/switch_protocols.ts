@@ -4,12 +4,15 @@
  * TLS unless a node socket carries it.
  */
 import { Refusal } from "../../../core/errors.ts";
-import { Phase } from "../../../core/protocol.ts";
+import { type ByteStream, Phase } from "../../../core/protocol.ts";
 import type { HttpReply } from "../client/message.ts";
 import type { Upgrader } from "../websockets.ts";
 import { Fate, fates } from "./hop_headers.ts";
 import { fieldsOf } from "./proxied_response.ts";
 import { Tunnel } from "./tunnel.ts";
+
+/** A peer that is silent this long is asked by the kernel; the runtime's own connections keep the system's time. */
+const keepAliveMs = 60_000;
 
 /** Hands both connections over; the answer is for statistics only, nobody writes it. */
 export function switchProtocols(upgrader: Upgrader, reply: HttpReply): Response | Refusal {
@@ -28,6 +31,9 @@ export function switchProtocols(upgrader: Upgrader, reply: HttpReply): Response 
     return new Refusal("client_left");
   }
   connection.enter(Phase.stream);
+  // Neither side need ever say anything again: the kernel asks whether it is there.
+  keepAlive(stream);
+  keepAlive(upgraded.stream);
   let head = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n";
   for (const [name, value] of fields) head += `${name}: ${value}\r\n`;
   const tunnel = new Tunnel(stream, upgraded.stream, upgraded.rest, latin1(head + "\r\n"), (reason) => {
@@ -36,6 +42,11 @@ export function switchProtocols(upgrader: Upgrader, reply: HttpReply): Response 
   connection.kill = (reason) => tunnel.close(reason);
   connection.finish = () => tunnel.finish();
   return new Response(null, { status: 101 });
+}
+
+function keepAlive(stream: ByteStream): void {
+  const socket = (stream.node ?? stream) as { setKeepAlive?(on: boolean, afterMs?: number): void };
+  socket.setKeepAlive?.(true, keepAliveMs);
 }
 
 function latin1(text: string): Uint8Array {
