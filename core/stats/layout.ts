@@ -6,7 +6,7 @@
  * header = i32 magic, version, slots, slotBytes, creator pid · i32 used[n] at byte 1024
  * shared = 2048 × 128 bytes: i32 state, value, nameLen, reserved · name; or a name of 48 bytes at most · i32 × 16
  * slot   = header page · strings · series directory · in-flight rows · connection rows · endpoint rows · upstream rows
- *          · cells
+ *          · loop rows · cells
  * ```
  *
  * Every process that maps the file runs the same code, so sizes are constants; the version is checked on opening and
@@ -15,7 +15,7 @@
 
 /** "WEIR" in little-endian bytes. */
 export const magic = 0x52494557;
-export const layoutVersion = 2;
+export const layoutVersion = 3;
 
 export const fileHeaderBytes = 4096;
 export const maxSlots = 256;
@@ -42,6 +42,7 @@ export const slotI32 = {
   textSequence: 11,
   endpointHigh: 12,
   upstreamHigh: 13,
+  loopHigh: 14,
 } as const;
 
 /** Slot header, indexes into the slot's Float64Array (bytes 128 and up). */
@@ -184,7 +185,28 @@ export const upstreamRow = {
   breakersBytes: 128,
 } as const;
 
-export const cellsAt = upstreamsAt + maxUpstreams * upstreamBytes;
+export const maxLoops = 128;
+export const loopBytes = 352;
+export const loopsAt = upstreamsAt + maxUpstreams * upstreamBytes;
+/** Fields of a row of the loops: i32 indexes, f64 indexes and byte offsets from its start. */
+export const loopRow = {
+  sequence: 0,
+  loop: 1,
+  live: 2,
+  state: 3,
+  failures: 4,
+  errorLen: 5,
+  runs: 3,
+  errors: 4,
+  startedAt: 5,
+  durationMs: 6,
+  nextAt: 7,
+  errorAt: 8,
+  error: 96,
+  errorBytes: 256,
+} as const;
+
+export const cellsAt = loopsAt + maxLoops * loopBytes;
 export const cellsBytes = 3 * 1024 * 1024;
 export const slotBytes = cellsAt + cellsBytes;
 

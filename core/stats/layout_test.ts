@@ -3,7 +3,7 @@ import * as layout from "./layout.ts";
 
 Deno.test("the regions of a slot follow one another on page boundaries, without gap or overlap", () => {
   const { slotHeaderBytes, stringsAt, directoryAt, inflightAt, connectionsAt, cellsAt, slotBytes } = layout;
-  const { endpointsAt, upstreamsAt } = layout;
+  const { endpointsAt, upstreamsAt, loopsAt } = layout;
   const regions = [
     slotHeaderBytes,
     directoryAt,
@@ -11,6 +11,7 @@ Deno.test("the regions of a slot follow one another on page boundaries, without 
     connectionsAt,
     endpointsAt,
     upstreamsAt,
+    loopsAt,
     cellsAt,
     slotBytes,
   ];
@@ -53,7 +54,7 @@ Deno.test("fields of headers and rows stand on bytes of their own", () => {
     ...f64(c.openedAt, c.activeAt, c.requests, c.bytesIn, c.bytesOut),
     [c.peer, c.peerBytes],
   ]);
-  const { endpointRow: e, upstreamRow: u } = layout;
+  const { endpointRow: e, upstreamRow: u, loopRow: l } = layout;
   apart("endpoint", layout.endpointBytes, [
     ...i32(e.sequence, e.upstream, e.live, e.state, e.priority, e.inflight, e.idle, e.busy, e.waiters),
     ...i32(e.addressLen, e.roleLen, e.causeLen),
@@ -69,6 +70,11 @@ Deno.test("fields of headers and rows stand on bytes of their own", () => {
     [u.source, u.sourceBytes],
     [u.error, u.errorBytes],
     [u.breakers, u.breakersBytes],
+  ]);
+  apart("loop", layout.loopBytes, [
+    ...i32(l.sequence, l.loop, l.live, l.state, l.failures, l.errorLen),
+    ...f64(l.runs, l.errors, l.startedAt, l.durationMs, l.nextAt, l.errorAt),
+    [l.error, l.errorBytes],
   ]);
   apart("series", layout.seriesBytes, [
     ...i32(...Object.values(seriesI32)),

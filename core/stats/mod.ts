@@ -30,6 +30,7 @@ export {
   endpointStates,
   EndpointTable,
 } from "./endpoint_table.ts";
+export { type LoopFigures, type LoopStateName, loopStates, LoopTable } from "./loop_table.ts";
 export { type UpstreamFigures, UpstreamTable } from "./upstream_table.ts";
 export { blockLength, SharedInt32, SharedNumbers } from "./shared_numbers.ts";
 export type { Labels } from "./label_text.ts";
@@ -41,10 +42,12 @@ export {
   readConnections,
   readEndpoints,
   readInflight,
+  readLoops,
   readSlots,
   readUpstreams,
   type Rows,
   type WorkerEndpoint,
+  type WorkerLoop,
   type WorkerUpstream,
 } from "./read_tables.ts";
 export { renderPrometheus } from "./render_prometheus.ts";

@@ -1,10 +1,11 @@
 /**
- * Reads the tables of all slots: processes, requests in flight, connections, endpoints, upstreams. Rows may be written meanwhile: a row is
+ * Reads the tables of all slots: processes, requests in flight, connections, endpoints, upstreams, loops. Rows may be written meanwhile: a row is
  * read again when its sequence number moved, and what a dead writer left half-written is shown and called torn.
  */
 import { type EndpointFigures, endpointStates } from "./endpoint_table.ts";
 import { readText } from "./fixed_text.ts";
 import * as layout from "./layout.ts";
+import { type LoopFigures, loopStates } from "./loop_table.ts";
 import type { Slot, SlotInfo } from "./slot.ts";
 import type { StatsMemory } from "./stats_memory.ts";
 import type { UpstreamFigures } from "./upstream_table.ts";
@@ -64,6 +65,14 @@ export interface WorkerUpstream extends UpstreamFigures {
   /** Stable id of the worker. */
   worker: string;
   upstream: string;
+}
+
+/** One loop as one worker sees it. */
+export interface WorkerLoop extends LoopFigures {
+  slot: number;
+  /** Stable id of the worker. */
+  worker: string;
+  loop: string;
 }
 
 /** Rows in the order of their table (requests and connections: oldest first), at most `limit` of the `total`. */
@@ -204,6 +213,36 @@ export function readUpstreams(
       throttleWaiting: i32[r.throttleWaiting]!,
     }),
     order: (a, b) => compare(a.upstream, b.upstream) || a.slot - b.slot,
+  });
+}
+
+/** The loops of all processes, or of those `only` accepts, by name and slot. */
+export function readLoops(
+  memory: StatsMemory,
+  options: { limit?: number; only?: (slot: Slot) => boolean } = {},
+): Rows<WorkerLoop> {
+  const { loopRow: r } = layout;
+  return readRows(memory, options, {
+    highAt: layout.slotI32.loopHigh,
+    max: layout.maxLoops,
+    at: layout.loopsAt,
+    bytes: layout.loopBytes,
+    live: ({ i32 }) => i32[r.live] === 1,
+    decode: ({ bytes, i32, f64 }, slot, worker) => ({
+      slot: slot.number,
+      worker,
+      loop: slot.text(i32[r.loop]!),
+      state: loopStates[i32[r.state]!] ?? "waiting",
+      failures: i32[r.failures]!,
+      runs: f64[r.runs]!,
+      errors: f64[r.errors]!,
+      startedAt: f64[r.startedAt]!,
+      durationMs: f64[r.durationMs]!,
+      nextAt: f64[r.nextAt]!,
+      error: readText(bytes, r.error, r.errorBytes, i32[r.errorLen]!),
+      errorAt: f64[r.errorAt]!,
+    }),
+    order: (a, b) => compare(a.loop, b.loop) || a.slot - b.slot,
   });
 }
 

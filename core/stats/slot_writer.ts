@@ -12,6 +12,7 @@ import { InflightTable } from "./inflight_table.ts";
 import { Counter, Gauge } from "./instruments.ts";
 import { checkSeriesName, formatLabels, type Labels } from "./label_text.ts";
 import * as layout from "./layout.ts";
+import { LoopTable } from "./loop_table.ts";
 import { isProcessAlive, processStart } from "./process_alive.ts";
 import {
   appendSeries,
@@ -73,6 +74,8 @@ export class SlotWriter {
   readonly endpoints: EndpointTable;
   /** Upstreams. */
   readonly upstreams: UpstreamTable;
+  /** Loops. */
+  readonly loops: LoopTable;
 
   constructor(slot: layout.SlotViews, identity: WriterIdentity) {
     this.#slot = slot;
@@ -129,6 +132,7 @@ export class SlotWriter {
       intern,
     );
     this.upstreams = new UpstreamTable(slot, intern);
+    this.loops = new LoopTable(slot, intern);
     this.intern("");
     this.state("starting");
   }
@@ -274,6 +278,7 @@ export class SlotWriter {
     this.connections.clear();
     this.endpoints.clear();
     this.upstreams.clear();
+    this.loops.clear();
     this.state("stopped");
     Atomics.store(i32, slotI32.pid, 0);
   }

@@ -39,6 +39,7 @@ function eachUsedPart({ i32, f64 }: layout.SlotViews, each: (first: number, word
     if (i32[word * 2 + layout.endpointRow.live] !== 0) each(word, layout.endpointBytes / 8);
   }
   each(layout.upstreamsAt / 8, bounded(slotI32.upstreamHigh, layout.maxUpstreams) * layout.upstreamBytes / 8);
+  each(layout.loopsAt / 8, bounded(slotI32.loopHigh, layout.maxLoops) * layout.loopBytes / 8);
 }
 
 /** The used part of a slot, at most the size of a slot. */
@@ -196,12 +197,14 @@ function clearTables(target: layout.SlotViews): void {
   const connections = target.i32[slotI32.connectionHigh]!;
   const endpoints = target.i32[slotI32.endpointHigh]!;
   const upstreams = target.i32[slotI32.upstreamHigh]!;
+  const loops = target.i32[slotI32.loopHigh]!;
   const { inflightAt, inflightBytes, connectionsAt, connectionBytes } = layout;
-  const { endpointsAt, endpointBytes, upstreamsAt, upstreamBytes } = layout;
+  const { endpointsAt, endpointBytes, upstreamsAt, upstreamBytes, loopsAt, loopBytes } = layout;
   target.bytes.fill(0, inflightAt, inflightAt + requests * inflightBytes);
   target.bytes.fill(0, connectionsAt, connectionsAt + connections * connectionBytes);
   target.bytes.fill(0, endpointsAt, endpointsAt + endpoints * endpointBytes);
   target.bytes.fill(0, upstreamsAt, upstreamsAt + upstreams * upstreamBytes);
+  target.bytes.fill(0, loopsAt, loopsAt + loops * loopBytes);
   target.bytes.fill(0, layout.stringsAt, layout.stringsAt + layout.maxStrings * layout.stringBytes);
 }
 

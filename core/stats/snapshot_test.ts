@@ -8,6 +8,7 @@ import {
   readConnections,
   readEndpoints,
   readInflight,
+  readLoops,
   readSeries,
   readSlots,
   readUpstreams,
@@ -27,6 +28,7 @@ function contents(memory: StatsMemory) {
     connections: readConnections(memory),
     endpoints: readEndpoints(memory),
     upstreams: readUpstreams(memory),
+    loops: readLoops(memory),
     slots: readSlots(memory),
   };
 }
@@ -74,6 +76,9 @@ function actOnUpstreams(writer: SlotWriter, n: number): void {
   const discovery = { source: `dns ${n}`, updatedAt: n, error: "", cached: false, panic: n % 2 === 0 };
   const policies = { breakers: "GET open", retryLeft: n, throttleInflight: n, throttleWaiting: 0 };
   writer.upstreams.set(upstream, { ...discovery, ...policies });
+  const times = { startedAt: n, durationMs: n, nextAt: n, errorAt: n };
+  const counts = { failures: n, runs: n, errors: n };
+  writer.loops.set(`loop ${n % 3}`, { state: "backingOff", error: `error ${n}`, ...times, ...counts });
 }
 
 const steps = fc.array(fc.nat({ max: 2000 }), { maxLength: 80 });
