@@ -71,6 +71,10 @@ export class TestHost implements ListenerHost<FramesPlan, Uint8Array, Uint8Array
     return Promise.resolve(this.handler);
   }
 
+  take(): never {
+    throw new TypeError("Cannot take a message: frames come over connections");
+  }
+
   upstream(name: string): never {
     throw new TypeError(`There is no upstream "${name}" in this test`);
   }
