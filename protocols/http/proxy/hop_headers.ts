@@ -20,6 +20,7 @@ export const Fate = {
   forwardedProto: 11,
   forwardedHost: 12,
   forwarded: 13,
+  deadline: 14,
 } as const;
 
 /** A value of {@link Fate}. */
@@ -42,6 +43,7 @@ export const fates: ReadonlyMap<string, FateValue> = new Map([
   ["content-length", Fate.contentLength],
   ["expect", Fate.expect],
   ["x-request-id", Fate.requestId],
+  ["x-deadline-ms", Fate.deadline],
   ["x-forwarded-for", Fate.forwardedFor],
   ["x-forwarded-proto", Fate.forwardedProto],
   ["x-forwarded-host", Fate.forwardedHost],

@@ -20,6 +20,7 @@ export interface RequestRules {
 }
 
 const plainHost = /^[\w.~:[\]%-]*$/;
+const wholeNumber = /^[0-9]{1,15}$/;
 const token = /^[!#$%&'*+.^`|~\w-]+$/;
 
 /** See the module's header. What a client may not choose is written into it last. */
@@ -33,6 +34,8 @@ export class ProxiedRequest implements HttpRequest {
   bodyBytes = 0;
   expectContinue = false;
   upgrade: string | undefined;
+  /** For how long whoever asked says it waits, in ms. */
+  waitsMs = Infinity;
 
   private constructor(method: string) {
     this.method = method;
@@ -80,6 +83,9 @@ export class ProxiedRequest implements HttpRequest {
           break;
         case Fate.expect:
           this.expectContinue = value.toLowerCase() === "100-continue";
+          break;
+        case Fate.deadline:
+          if (wholeNumber.test(value)) this.waitsMs = Math.min(this.waitsMs, Number(value));
           break;
         case Fate.forwardedFor:
           forwardedFor = joined(forwardedFor, value);

@@ -35,6 +35,7 @@ export function proxyService(upstream: Caller<HttpRequest, HttpReply>, rules: Re
       proxied.upgrade === undefined;
     const options: CallOptions = { method, idempotent: repeatable };
     if (keyOf) options.key = keyOf(proxied, context);
+    tellDeadline(proxied, context as Context & CallOwner, upstream);
     return upstream.call(proxied, context as Context & CallOwner, options).then(
       (reply) =>
         upgrader && reply.status === 101
@@ -91,6 +92,16 @@ async function unlessEmpty(
     },
     cancel: (reason) => reader.cancel(reason),
   }, { highWaterMark: 0 });
+}
+
+/** How long the reply is waited for, as handlers tell it (client/handle.ts); whoever asked can only make it less. */
+function tellDeadline(
+  { headers, waitsMs }: ProxiedRequest,
+  { deadlineAt }: CallOwner,
+  { plan, clock }: Caller<HttpRequest, HttpReply>,
+): void {
+  const leftMs = Math.min(plan.timeouts.total, waitsMs, deadlineAt - clock.now());
+  headers.push("x-deadline-ms", `${Math.max(0, Math.floor(leftMs))}`);
 }
 
 /** What the client gets to see of a call that failed. */

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { Refusal, ServiceError } from "../../../core/errors.ts";
+import { systemClock } from "../../../core/clock.ts";
 import { type FailureKind, failures, UpstreamError } from "../../../core/upstream_error.ts";
 import { BoundedBody } from "../request_limits.ts";
 import { proxyService } from "./proxy_service.ts";
-import { contextOf, reply, scriptedCaller } from "./testdata/scripted_caller.ts";
+import { contextOf, reply, scriptedCaller, valuesOf } from "./testdata/scripted_caller.ts";
 import { TrustedProxies } from "./trusted_proxies.ts";
 
 const rules = { trusted: new TrustedProxies([]), scheme: "http", prefix: undefined } as const;
@@ -72,6 +73,24 @@ Deno.test("proxyService() says which methods may be sent again", async () => {
       ...["POST false", "PATCH false", "OTHER false"],
     ],
   );
+});
+
+Deno.test("proxyService() tells the upstream how long its reply is waited for", async () => {
+  const { calls, service } = asking();
+  const told = async (leftMs: number, fields: Record<string, string> = {}) => {
+    const context = contextOf(undefined, undefined, systemClock.now() + leftMs);
+    await service(new Request("http://h/", { headers: fields }), context);
+    return valuesOf(calls.pop()!.request.headers, "x-deadline-ms").map(Number);
+  };
+  assert.deepEqual(await told(Infinity), [3000]);
+  const [ms] = await told(400);
+  assert.ok(ms! > 300 && ms! <= 400, `${ms}`);
+  assert.deepEqual(await told(-5), [0]);
+  // Those who ask may wait for less, not for more.
+  assert.deepEqual(await told(Infinity, { "x-deadline-ms": "70" }), [70]);
+  for (const text of ["70000", "-1", "soon", "1e1", "9".repeat(16)]) {
+    assert.deepEqual(await told(Infinity, { "x-deadline-ms": text }), [3000], text);
+  }
 });
 
 for (

@@ -21,7 +21,7 @@ export function scriptedCaller(
   const log = { debug() {}, info() {}, warn() {}, error() {}, child: () => log };
   return {
     name: "users",
-    plan: { balance } as UpstreamPlan,
+    plan: { balance, timeouts: { connect: 250, attempt: 1000, total: 3000 } } as UpstreamPlan,
     clock: systemClock,
     log,
     calls,
@@ -39,9 +39,9 @@ export function reply(status: number, headers: string[] = [], text: string | nul
 }
 
 /** What of a context the proxy looks at. */
-export function contextOf(address = "192.0.2.7", id = "id-1"): Context {
+export function contextOf(address = "192.0.2.7", id = "id-1", deadlineAt = Infinity): Context {
   const request = { id, rpcId: "1", client: "web", address, meta: {} };
-  return { request, deadlineAt: Infinity, abandoned: false } as unknown as Context;
+  return { request, deadlineAt, abandoned: false } as unknown as Context;
 }
 
 /** The values of field `name`, in order. */
