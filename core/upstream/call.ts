@@ -15,7 +15,7 @@ export class UpstreamCall implements Picking {
   readonly owner: CallOwner;
   readonly options: CallOptions;
   readonly startedAt: number;
-  readonly deadlineAt: number;
+  deadlineAt: number;
   resolve!: (reply: unknown) => void;
   reject!: (error: UpstreamError) => void;
   attempts = 0;

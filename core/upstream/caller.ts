@@ -343,6 +343,7 @@ export class UpstreamCaller implements Caller<unknown, unknown>, TryOwner {
     if (call.owner.abandoned || call.options.signal?.aborted) {
       return this.#end(call, this.#error("cancelled", "the caller is gone"));
     }
+    if (call.current?.awaitsBody) this.#hold(call, call.current, now);
     if (call.current && !call.current.settled && call.current.timeoutAt <= now) {
       this.#timeOut(call, call.current, now);
     }
@@ -364,6 +365,13 @@ export class UpstreamCaller implements Caller<unknown, unknown>, TryOwner {
       call.hedgeAt = Infinity;
       if (this.#parts.hedge!.take(now)) this.#attempt(call, now, true);
     }
+  }
+
+  /** The upstream has not got all of the request yet, and that is not its fault: its time begins when it has. */
+  #hold(call: UpstreamCall, one: Try, now: number): void {
+    const { attempt, total } = this.plan.timeouts;
+    call.deadlineAt = Math.min(call.owner.deadlineAt, Math.max(call.deadlineAt, now + total));
+    one.timeoutAt = Math.min(call.deadlineAt, now + attempt);
   }
 
   #timeOut(call: UpstreamCall, one: Try, now: number): void {

@@ -327,3 +327,27 @@ Deno.test("UpstreamCaller takes a connection that was ending anyway for one that
     assert.deepEqual([call.value, outcomes[0]!.failure], [failure, failure]);
   }
 });
+
+Deno.test("UpstreamCaller does not hold the time that a request's own body takes against the upstream", async () => {
+  const { caller, network, clock, outcomes, owner } = scriptedCaller(
+    { timeouts: { attempt: "100ms", connect: "100ms", total: "200ms" } },
+    { endpoints: 1 },
+  );
+  const call = ending(caller.call("a", owner, {}));
+  await settled();
+  const [attempt] = network(0).sessions[0]!.attempts;
+  attempt!.awaitsBody = true;
+  for (let i = 0; i < 100; i++) {
+    clock.advance(50);
+    caller.tick(clock.now());
+  }
+  attempt!.awaitsBody = false;
+  clock.advance(99);
+  caller.tick(clock.now());
+  await settled();
+  assert.deepEqual([call.value, outcomes.length], [undefined, 0]);
+  clock.advance(1);
+  caller.tick(clock.now());
+  await settled();
+  assert.deepEqual([call.value, outcomes[0]?.failure], ["timeout", "timeout"]);
+});

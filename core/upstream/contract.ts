@@ -28,6 +28,11 @@ export interface Attempt<Request, Reply> {
   readonly timeoutAt: number;
   /** Set by the session as soon as bytes of it may have left this process. */
   sent: boolean;
+  /**
+   * Set by the session while it waits for the request's own body to go on: whoever makes it is slow, not the upstream,
+   * and the time limits of attempt and call wait too.
+   */
+  awaitsBody?: boolean;
   /** The reply is there, or for a streamed one its head. */
   succeed(reply: Reply): void;
   /** It failed; the session must have let go of it. */

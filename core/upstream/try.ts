@@ -25,13 +25,14 @@ export class Try implements Attempt<unknown, unknown>, Waiter {
   readonly endpoint: Endpoint;
   readonly pool: SessionPool;
   readonly startedAt: number;
-  readonly timeoutAt: number;
+  timeoutAt: number;
   readonly alone: boolean;
   /** The second one of a hedged call. */
   readonly hedge: boolean;
   breaker: Breaker | undefined;
   pass: PassValue;
   sent = false;
+  awaitsBody = false;
   /** Its end was reported, or nobody wants to hear of it any more. */
   settled = false;
   #released = false;

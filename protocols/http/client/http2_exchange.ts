@@ -143,7 +143,9 @@ export class Http2Exchange implements BodyOwner {
     try {
       const reader = this.#reader = body.getReader();
       for (;;) {
+        this.attempt.awaitsBody = true;
         const { done, value } = await reader.read();
+        this.attempt.awaitsBody = false;
         if (stream.destroyed || stream.closed) return;
         if (done) break;
         sent += value.length;

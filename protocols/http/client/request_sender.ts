@@ -19,6 +19,8 @@ export interface SenderOwner {
   sent(): void;
   /** Nothing can be written any more; `nothingLeft`: no byte of what was given together with the last head has left. */
   unsendable(error: unknown, nothingLeft: boolean): void;
+  /** Whether the next piece of the body is waited for. */
+  awaitsBody(waits: boolean): void;
   /** The body cannot be had to its end, or is not as long as it was said to be. */
   bodyFailed(error: unknown): void;
 }
@@ -162,7 +164,9 @@ export class RequestSender {
     for (;;) {
       let piece: Uint8Array | undefined;
       try {
+        this.#owner.awaitsBody(true);
         piece = (await this.#reader.read()).value;
+        this.#owner.awaitsBody(false);
       } catch (error) {
         return this.#bodyFailed(error);
       }

@@ -181,6 +181,11 @@ export class HttpSession implements Session<HttpRequest, HttpReply>, SenderOwner
     this.#host.changed();
   }
 
+  awaitsBody(waits: boolean): void {
+    const exchange = this.#queue[this.#given - 1];
+    if (exchange) exchange.attempt.awaitsBody = waits;
+  }
+
   bodyFailed(error: unknown): void {
     const text = error instanceof Error ? error.message : String(error);
     this.#end("cancelled", `the body of the request failed: ${text}`, error, this.#queue[this.#given - 1]);
