@@ -4,12 +4,13 @@
  */
 import type { ChannelMessage } from "./core/channel.ts";
 import { systemClock } from "./core/clock.ts";
-import type { Drain, LogLevel, SteerAway, UpstreamCommand } from "./core/control.ts";
+import type { Drain, Failed, LogLevel, SteerAway, UpstreamCommand } from "./core/control.ts";
 import { captureConsole, createLogging } from "./core/log/mod.ts";
 import type { Plan } from "./core/manifest/plan.ts";
 import { localStatsMemory, openStatsFile } from "./core/stats/mod.ts";
 import { createEndpointFeed, type WorkerEndpointFeed } from "./core/upstream/endpoint_feed.ts";
 import { endpointCacheFolder } from "./core/upstream/endpoint_file.ts";
+import { RequiredUpstreamError } from "./core/upstream/required_upstream_error.ts";
 import { joinSupervisor } from "./core/supervisor/join_supervisor.ts";
 import { sendSnapshots } from "./core/worker/send_snapshots.ts";
 import { askForShortSlices } from "./core/worker/short_slices.ts";
@@ -75,10 +76,13 @@ try {
     endpoints: feed,
   });
 } catch (error) {
-  const text = error instanceof Error ? error.stack ?? error.message : String(error);
-  log.error("cannot start", { error });
+  const temporary = error instanceof RequiredUpstreamError;
+  const text = error instanceof Error
+    ? (temporary ? error.message : error.stack ?? error.message)
+    : String(error);
+  log.error("cannot start", temporary ? { cause: text } : { error });
   await logging.close();
-  await channel.send({ type: "failed", error: text });
+  await channel.send({ type: "failed", error: text, temporary } satisfies Failed);
   Deno.exit(1);
 }
 if (told.stats.path === null) sendSnapshots(channel, stats, slot);

@@ -55,6 +55,8 @@ export interface Ready {
 export interface Failed {
   type: "failed";
   error: string;
+  /** What is missing may come by itself: try again, also where the service was never ready. */
+  temporary?: boolean;
 }
 
 /**

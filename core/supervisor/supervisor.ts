@@ -207,7 +207,9 @@ export class Supervisor {
       case "failed":
         child.detail = String(message.error);
         child.cause = "failed at start";
-        if (!state.everReady && child.role === "worker") failService(state, child.detail);
+        if (!state.everReady && child.role === "worker" && message.temporary !== true) {
+          failService(state, child.detail);
+        }
         return;
       case "unbound":
         return leaveGroups(state, child);

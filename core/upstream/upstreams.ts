@@ -35,6 +35,7 @@ import type {
 import { dial, type TlsMaterial, tlsMaterial } from "./dial.ts";
 import { OperatorWord } from "./operator_word.ts";
 import { Prober } from "./prober.ts";
+import { RequiredUpstreamError } from "./required_upstream_error.ts";
 import { SessionPool } from "./session_pool.ts";
 import { UpstreamRows } from "./upstream_rows.ts";
 
@@ -145,10 +146,16 @@ export class BuiltUpstream {
 
   /** True when every connection that is kept ahead is there, or could not be had. */
   get warm(): boolean {
-    const wanted = Math.min(mostWarm, this.pools.size) * Math.min(1, this.plan.pool.warm);
+    const wanted = Math.min(mostWarm, this.pools.size) * Math.min(1, this.#keptOpen);
     let settled = 0;
     for (const pool of this.pools.values()) if (pool.size > 0 || pool.failing) settled++;
     return settled >= wanted;
+  }
+
+  /** Connections per endpoint that are kept open ahead; nobody would see that a required upstream is there without one. */
+  get #keptOpen(): number {
+    const { pool, required } = this.plan;
+    return required ? Math.max(1, pool.warm) : pool.warm;
   }
 
   /** What somebody on the meta pages has said. */
@@ -175,7 +182,7 @@ export class BuiltUpstream {
 
   #slowTick(now: number): void {
     this.#slowAt = now;
-    const { warm } = this.plan.pool;
+    const warm = this.#keptOpen;
     let left = mostWarm;
     let idle = 0, size = 0, dialling = 0, waiters = 0;
     for (const pool of this.pools.values()) {
@@ -286,7 +293,7 @@ export class BuiltUpstream {
       this.#draining.add(pool);
       pool.close();
     }
-    if (this.plan.pool.warm > 0) {
+    if (this.#keptOpen > 0) {
       for (const endpoint of added) {
         if (this.pools.size >= mostWarm) break;
         this.#poolOf(endpoint);
@@ -329,7 +336,7 @@ export class Upstreams {
 
   /**
    * Resolves when every upstream has the connections that are kept ahead, or could not get them; rejects where a
-   * `required` one has none. Ticks meanwhile; waits `mostMs` at most.
+   * `required` one has none (RequiredUpstreamError). Ticks meanwhile; waits `mostMs` at most.
    */
   async ready(mostMs: number): Promise<void> {
     const end = this.#clock.now() + mostMs;
@@ -339,7 +346,9 @@ export class Upstreams {
       const missing = [...this.all.values()].filter((one) => one.plan.required && !one.connected);
       const cold = [...this.all.values()].some((one) => !one.warm);
       if (missing.length === 0 && (!cold || now >= end)) return;
-      if (now >= end) throw new Error(`Cannot reach ${missing.map((one) => notReached(one)).join("; ")}`);
+      if (now >= end) {
+        throw new RequiredUpstreamError(`Cannot reach ${missing.map((one) => notReached(one)).join("; ")}`);
+      }
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
   }
