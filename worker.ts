@@ -18,6 +18,7 @@ import { startWorker, type Worker } from "./core/worker/worker.ts";
 import { protocols, serverFilters, upstreamParts } from "./protocols.ts";
 
 let worker: Worker | undefined;
+let ending = false;
 let feed: WorkerEndpointFeed | undefined = undefined;
 const early: ChannelMessage[] = [];
 
@@ -74,6 +75,7 @@ try {
     filters: serverFilters,
     upstreams: upstreamParts,
     endpoints: feed,
+    onFatal: (cause, error) => worker && end(worker, cause, error),
   });
 } catch (error) {
   const temporary = error instanceof RequiredUpstreamError;
@@ -116,7 +118,23 @@ function obey(worker: Worker, message: ChannelMessage): void {
   }
 }
 
+/** Ends for a cause of its own, in order; whoever supervises it starts another. */
+async function end(worker: Worker, cause: string, error: unknown): Promise<void> {
+  if (ending) return;
+  ending = true;
+  log.error("the worker ends", { cause });
+  const text = error instanceof Error ? error.stack ?? error.message : String(error);
+  channel.send({ type: "failed", error: text, cause });
+  await worker.drain({ keepAcceptingMs: 0, drainMs: plan.workers.drain, steer: null }).catch((error) =>
+    log.error("drain failed", { error })
+  );
+  await logging.close();
+  Deno.exit(1);
+}
+
 async function stop(worker: Worker, drain: Drain): Promise<void> {
+  if (ending) return;
+  ending = true;
   const onUnbound = () => void channel.send({ type: "unbound" });
   const left = await worker.drain({ ...drain, onUnbound }).catch((error) => {
     log.error("drain failed", { error });

@@ -51,12 +51,13 @@ export interface Ready {
   addresses: Record<string, string[]>;
 }
 
-/** Child → supervisor: starting failed for good; the child exits after it. */
+/** Child → supervisor: starting failed for good, or it cannot go on for `cause`; the child exits after it. */
 export interface Failed {
   type: "failed";
   error: string;
   /** What is missing may come by itself: try again, also where the service was never ready. */
   temporary?: boolean;
+  cause?: string;
 }
 
 /**

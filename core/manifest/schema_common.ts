@@ -174,7 +174,7 @@ export const loop = section(() =>
     handler: handlerKey,
     every: required(
       duration({ min: "1ms" }),
-      "Time from the start of one run to the start of the next; runs never overlap.",
+      "Time from the start of one run to the start of the next; runs never overlap: beats that come while one runs are skipped.",
     ),
     on: defaulted(
       z.enum(["everyWorker", "oneWorker", "leader"]),
@@ -182,11 +182,11 @@ export const loop = section(() =>
       "Where it runs: everyWorker, oneWorker of this host, or the leader of the cluster (needs governance.store).",
     ),
     timeout: defaulted(
-      duration({ positive: true }),
+      duration(),
       "30s",
-      "Longest time of one run; past it ctx.signal aborts and the run counts as failed.",
+      "Longest time of one run; past it ctx.signal aborts and the run counts as failed. 0 = no limit, for one that goes on until ctx.signal aborts.",
     ),
-    fatal: defaulted(z.boolean(), false, "true: a failed run ends the worker, which is then replaced."),
+    fatal: defaulted(z.boolean(), false, "true: a failed run ends its worker, which is then replaced."),
   })
 );
 

@@ -34,7 +34,7 @@ export const missingParts: readonly Missing[] = [
     uses: fromRegistry,
   },
   { what: "streams are", at: "streams", uses: (plan) => names("streams", plan.streams) },
-  { what: "loops are", at: "loops", uses: (plan) => names("loops", plan.loops) },
+  { what: "loops of the leader are", at: "loops.<name>.on", value: "leader", uses: ofLeader },
   { what: "governance is", at: "governance", uses: (plan) => plan.governance ? [["governance"]] : [] },
   { what: "telemetry is", at: "telemetry", uses: (plan) => plan.telemetry ? [["telemetry"]] : [] },
 ];
@@ -75,6 +75,12 @@ function upstreamProtocol(wanted: "thrift" | "zmq"): Missing {
       .filter(([, upstream]) => upstream.protocol === wanted)
       .map(([name]) => ["upstreams", name, "protocol"]);
   return { what: `${wanted} upstreams are`, at: "upstreams.<name>.protocol", value: wanted, uses };
+}
+
+function ofLeader(plan: Plan): Path[] {
+  return Object.entries(plan.loops)
+    .filter(([, loop]) => loop.on === "leader")
+    .map(([name]) => ["loops", name, "on"]);
 }
 
 function fromRegistry(plan: Plan): Path[] {

@@ -206,6 +206,7 @@ export class Supervisor {
         return childReady(state, child, message.addresses as Ready["addresses"]);
       case "failed":
         child.detail = String(message.error);
+        if (child.state !== "starting") return void (child.cause = String(message.cause));
         child.cause = "failed at start";
         if (!state.everReady && child.role === "worker" && message.temporary !== true) {
           failService(state, child.detail);

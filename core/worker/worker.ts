@@ -25,6 +25,7 @@ import { type Accepted, Guard } from "./guard.ts";
 import { GuardedConnection } from "./guarded_connection.ts";
 import { HandlerModules } from "./handler_modules.ts";
 import { Listener } from "./listener.ts";
+import type { Loops } from "./loops.ts";
 import { refuser } from "./refuser.ts";
 import type { Served, ServedSockets } from "./served.ts";
 import { planFeed } from "../upstream/plan_feed.ts";
@@ -52,6 +53,8 @@ export interface WorkerInit {
   clock?: Clock;
   /** No supervisor accepts for it: it binds every address itself. */
   alone?: boolean;
+  /** A loop that is `fatal` failed: the process is to end. Unless given the worker drains by itself. */
+  onFatal?: (cause: string, error: unknown) => void;
 }
 
 /** A worker that serves. */
@@ -66,7 +69,7 @@ export interface Worker {
   /** Sends new connections everywhere but to a member of the SO_REUSEPORT groups that hangs. */
   steerAway(place: Steering): void;
   unsteer(): void;
-  /** Stops as core/control's Drain says; resolves with the number of connections that had to be cut. */
+  /** Stops as core/control's Drain says; resolves with the number of connections and loops that had to be cut. */
   drain(options: DrainOptions): Promise<number>;
   /** Frees everything at once. */
   close(): Promise<void>;
@@ -134,12 +137,42 @@ async function build(init: WorkerInit, scope: Scope): Promise<Worker> {
       served.push(await makeListener(name, listenerPlan as Served["plan"], protocol));
     } else sockets.push(await makeSockets(name, listenerPlan, protocol));
   }
+  const loops = await makeLoops();
   await Promise.all([...[...pools.values()].map((pool) => pool.ready), ...loading]);
   await upstreams?.ready(upstreamsReadyMs);
   for (const one of served) await bind(one, init.alone ?? false, log, scope);
   for (const one of sockets) one.addresses.push(...await one.server.open());
   beat(served, sockets, upstreams, stats, scope, clock);
   stats.state("ready");
+  loops?.start(scope);
+
+  /** Loaded only where there are loops. */
+  async function makeLoops(): Promise<Loops | undefined> {
+    if (Object.keys(plan.loops).length === 0) return undefined;
+    const { Loops } = await import("./loops.ts");
+    return await Loops.make({
+      plan,
+      worker: id,
+      generation,
+      alone: init.alone ?? false,
+      shared: init.memory.shared,
+      stats,
+      clock,
+      logger: (name) => logging.logger(name),
+      load: (handler) => handlers.load(handler),
+      host: {
+        userStats: user,
+        config,
+        pool: (name, call) => poolHandle(poolOf(pools, name), call),
+        upstreamHandle: (name, call) => declared(upstreams, name).handle(name, call),
+      },
+      onFatal: init.onFatal ?? ((cause) => {
+        log.error("the worker ends", { cause });
+        worker.drain({ keepAcceptingMs: 0, drainMs: plan.workers.drain, steer: null })
+          .catch((error) => log.error("drain failed", { error }));
+      }),
+    }, scope.child("loops"));
+  }
 
   function listenerOf(
     name: string,
@@ -221,7 +254,7 @@ async function build(init: WorkerInit, scope: Scope): Promise<Worker> {
     };
   }
 
-  return {
+  const worker: Worker = {
     stats,
     upstreams,
     addresses: Object.fromEntries([...served, ...sockets].map((one) => [one.name, one.addresses])),
@@ -234,13 +267,15 @@ async function build(init: WorkerInit, scope: Scope): Promise<Worker> {
     unsteer: () => served.forEach((one) => one.listenings.forEach((it) => it.unsteer())),
     async drain(options) {
       stats.state("draining");
+      const loopsOver = loops?.drain(options.keepAcceptingMs + options.drainMs) ?? 0;
       if (options.keepAcceptingMs > 0) await pause(options.keepAcceptingMs);
-      const left = await drain(served, sockets, options, log);
+      const left = await drain(served, sockets, options, log) + await loopsOver;
       await scope.close();
       return left;
     },
     close: () => scope.close(),
   };
+  return worker;
 }
 
 async function startPools(
