@@ -28,6 +28,7 @@ const rules: readonly Rule[] = [
   memory,
   listeners,
   upstreams,
+  loops,
   requests,
   losses,
 ];
@@ -157,6 +158,19 @@ function workersWithout({ workers, endpoints }: UpstreamView): string[] {
     endpoints.flatMap((one) => one.workers).filter(({ state }) => state === "usable").map(({ slot }) => slot),
   );
   return workers.filter(({ slot }) => !usable.has(slot)).map(({ worker }) => worker);
+}
+
+function loops(sight: Sight): Attention[] {
+  return sight.loops().flatMap(({ loop, worker, state, failures, error }): Attention[] => {
+    const say = (
+      tone: Attention["tone"],
+      text: string,
+    ) => [{ tone, text: `${loop}: ${text}`, href: "/loops" }];
+    if (state === "late") return say("bad", `a run in worker ${worker} is past its timeout`);
+    if (failures === 0) return [];
+    const what = failures === 1 ? "the last run" : `the last ${failures} runs`;
+    return say(failures > 2 ? "bad" : "warn", `${what} in worker ${worker} failed: ${error}`);
+  });
 }
 
 function requests(sight: Sight): Attention[] {

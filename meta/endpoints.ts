@@ -9,6 +9,7 @@ import { inflight } from "./pages/inflight.ts";
 import { listener } from "./pages/listener.ts";
 import { listeners } from "./pages/listeners.ts";
 import { logLevel, logReopen, logs } from "./pages/logs.ts";
+import { loops } from "./pages/loops.ts";
 import { metrics } from "./pages/metrics.ts";
 import { pools } from "./pages/pools.ts";
 import { healthz, livez, readyz } from "./pages/probes.ts";
@@ -33,6 +34,7 @@ export const endpoints: readonly Endpoint[] = [
   connections,
   inflight,
   pools,
+  loops,
   stacks,
   logs,
   series,

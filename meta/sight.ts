@@ -13,6 +13,7 @@ import type {
   Series,
   SlotInfo,
   WorkerEndpoint,
+  WorkerLoop,
   WorkerUpstream,
 } from "../core/stats/mod.ts";
 import type { ExitCount } from "./exit_counter.ts";
@@ -81,6 +82,8 @@ export interface Sight {
   endpoints(): WorkerEndpoint[];
   /** Upstreams as each living worker sees them. */
   upstreams(): WorkerUpstream[];
+  /** Loops as each living worker sees them. */
+  loops(): WorkerLoop[];
   trend(series: Series): Trend;
   /** The last minute of a histogram. */
   recentLatency(series: Series): Window | undefined;

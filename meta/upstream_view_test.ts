@@ -54,6 +54,7 @@ function look(endpoints: WorkerEndpoint[], upstreams: WorkerUpstream[]): Sight {
     state: { ready: true, children: [], exits: [], lastReload: null },
     endpoints: () => endpoints,
     upstreams: () => upstreams,
+    loops: () => [],
     series: () => [],
     slots: () => [],
     inflight: () => ({ total: 0, rows: [] }),

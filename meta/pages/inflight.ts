@@ -41,7 +41,11 @@ export const inflight = {
                 name: "listener",
                 label: "Listener",
                 value: listener,
-                options: ["", ...Object.keys(sight.plan.listeners)],
+                options: [
+                  "",
+                  ...Object.keys(sight.plan.listeners),
+                  ...Object.keys(sight.plan.loops).map((loop) => `${loopPrefix}${loop}`),
+                ],
               },
               { name: "worker", label: "Worker", value: worker },
               { name: "limit", label: "Limit", value: String(limit) },
@@ -68,7 +72,7 @@ export const inflight = {
             const late = ageMs > deadlineOf(sight, row.listener);
             return [
               row.id,
-              cell(row.listener, "text", { href: `/listeners/${encodeURIComponent(row.listener)}` }),
+              cell(row.listener, "text", { href: pageOf(row.listener) }),
               row.worker,
               phaseName(row.phase),
               cell(ageMs, "duration", { tone: late ? "bad" : undefined }),
@@ -85,7 +89,16 @@ export const inflight = {
   },
 } satisfies Endpoint;
 
+/** Runs of loops stand beside requests, under the name of their logger; no listener can be called so. */
+const loopPrefix = "loops.";
+
+function pageOf(name: string): string {
+  return name.startsWith(loopPrefix) ? "/loops" : `/listeners/${encodeURIComponent(name)}`;
+}
+
 function deadlineOf({ plan }: Sight, name: string): number {
+  const loop = name.startsWith(loopPrefix) ? name.slice(loopPrefix.length) : "";
+  if (Object.hasOwn(plan.loops, loop)) return plan.loops[loop]!.timeout || Infinity;
   const listener = Object.hasOwn(plan.listeners, name) ? plan.listeners[name]! : undefined;
   const deadlineMs = listener !== undefined && "deadline" in listener ? listener.deadline : 0;
   return deadlineMs > 0 ? deadlineMs : Infinity;
