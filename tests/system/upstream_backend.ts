@@ -116,7 +116,9 @@ export class Backend implements AsyncDisposable {
 
 /** Established TCP connections to `port` of `host`, seen from the side that opened them. Linux. */
 export async function connectionsTo(port: number, host = "127.0.0.1"): Promise<number> {
-  const address = host.split(".").map((part) => Number(part).toString(16).padStart(2, "0")).reverse().join("");
+  const address = host.split(".").map((part) => Number(part).toString(16).padStart(2, "0")).reverse().join(
+    "",
+  );
   const wanted = `${address}:${port.toString(16).padStart(4, "0")}`.toUpperCase();
   const lines = (await Deno.readTextFile("/proc/net/tcp")).split("\n");
   return lines.filter((line) => {

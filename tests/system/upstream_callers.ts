@@ -45,7 +45,11 @@ export class UpstreamClient {
     this.#conn ??= await Deno.connect({ hostname: "127.0.0.1", port: this.#port });
   }
 
-  async ask(path: string, method = "GET", number?: number): Promise<Answer & { body: string; worker: string }> {
+  async ask(
+    path: string,
+    method = "GET",
+    number?: number,
+  ): Promise<Answer & { body: string; worker: string }> {
     const begin = performance.now();
     let status = 0, reason = "", body = "", worker = "";
     try {
@@ -139,7 +143,11 @@ export class Callers implements AsyncDisposable {
     this.#clients.push(client);
     const path = paths[index % paths.length]!;
     while (!this.#stopped) {
-      const { at, ms, status, reason } = await client.ask(path, method, numbered ? this.#number++ : undefined);
+      const { at, ms, status, reason } = await client.ask(
+        path,
+        method,
+        numbered ? this.#number++ : undefined,
+      );
       this.answers.push({ at, ms, status, reason, path });
       await pause(pauseMs * 2 * Math.random());
     }

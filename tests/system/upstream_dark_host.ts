@@ -79,6 +79,7 @@ export class DarkHost implements AsyncDisposable {
 }
 
 async function ip(...args: string[]): Promise<void> {
-  const { success, stderr } = await new Deno.Command("ip", { args, stdout: "null", stderr: "piped" }).output();
+  const { success, stderr } = await new Deno.Command("ip", { args, stdout: "null", stderr: "piped" })
+    .output();
   if (!success) throw new Error(`ip ${args.join(" ")}: ${new TextDecoder().decode(stderr).trim()}`);
 }

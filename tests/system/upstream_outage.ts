@@ -44,7 +44,10 @@ export async function outage(
   const ports = somePorts(count);
   await using healthy = await Backend.start(ports.slice(1));
   await using dark = fault === "black hole" ? await DarkHost.make() : undefined;
-  await using sick = await Backend.start(ports.slice(0, 1), dark && { host: dark.address, before: dark.before });
+  await using sick = await Backend.start(
+    ports.slice(0, 1),
+    dark && { host: dark.address, before: dark.before },
+  );
   await using service = await UpstreamService.start({
     workers,
     upstreams: {
@@ -60,7 +63,9 @@ export async function outage(
   await pause(1000);
   if ((await sick.counts())[0]!.requests === 0) throw new Error("The endpoint that is to fail is not asked");
   const before = callers.answers.length;
-  if (callers.errors.length > 0) throw new Error(`Errors before the fault: ${JSON.stringify(callers.errors[0])}`);
+  if (callers.errors.length > 0) {
+    throw new Error(`Errors before the fault: ${JSON.stringify(callers.errors[0])}`);
+  }
   const at = Date.now();
   if (fault === "status 500") await sick.set({ status: 500 });
   else if (fault === "SIGKILL") await sick.kill();

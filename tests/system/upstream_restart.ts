@@ -41,7 +41,8 @@ class Nginx implements AsyncDisposable {
       }`,
     );
     const args = ["-p", folder, "-e", "stderr", "-c", join(folder, "nginx.conf")];
-    const child = new Deno.Command("nginx", { args, stdin: "null", stdout: "null", stderr: "inherit" }).spawn();
+    const child = new Deno.Command("nginx", { args, stdin: "null", stdout: "null", stderr: "inherit" })
+      .spawn();
     const pid = async () => (await Deno.readTextFile(`${folder}/pid`).catch(() => "")).trim();
     // Written when it listens.
     for (let n = 0; await pid() === "" || !await connects(port); n++) {
