@@ -33,7 +33,6 @@ const comparisons: Readonly<Record<string, string>> = {
   http: "./http.ts",
   frames: "./frames.ts",
   redis: "./redis.ts",
-  redis: "./redis.ts",
   gateway: "./gateway.ts",
   overload: "./overload.ts",
   pool: "./pool_listener.ts",
@@ -41,6 +40,7 @@ const comparisons: Readonly<Record<string, string>> = {
   splitter: "./splitter.ts",
   lifecycle: "./lifecycle.ts",
   hang: "./hang.ts",
+  faults: "./faults.ts",
   slow: "./slow.ts",
   soak: "./soak.ts",
 };

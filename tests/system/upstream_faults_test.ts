@@ -8,10 +8,10 @@ import { retries } from "./upstream_retries.ts";
 import { slowEndpoint } from "./upstream_slow.ts";
 
 Deno.test("retries of all workers stay within their budget when every attempt fails", async () => {
-  const figures = await retries({ seconds: 1.5, clients: 12 });
+  const figures = await retries({ seconds: 1, clients: 12 });
   assert.deepEqual(figures.map(({ fault }) => fault), ["status 503", "connection refused"]);
   for (const one of figures) {
-    assert.ok(one.calls > 200, JSON.stringify(one));
+    assert.ok(one.calls > 150, JSON.stringify(one));
     assert.ok(one.attempts <= one.allowed, JSON.stringify(one));
     // There is a budget, and it is used.
     assert.ok(one.attempts > one.calls * 1.1, JSON.stringify(one));
@@ -39,7 +39,7 @@ for (
   ] as const
 ) {
   Deno.test(`callers hardly notice one of five endpoints that fails: ${fault}, retry on ${on.join(", ")}`, async () => {
-    const figures = await outage({ fault, on, seconds: 3.5, clients: 16 });
+    const figures = await outage({ fault, on, seconds: 2.5, clients: 16 });
     assert.ok(figures.calls > 500, JSON.stringify(figures));
     assert.ok(figures.errors <= 5, JSON.stringify(figures));
     assert.equal(figures.lateErrors, 0, JSON.stringify(figures));
@@ -50,7 +50,7 @@ Deno.test("no idempotent call fails over 100 restarts of a backend with idle con
   const [idle, load] = await restart({ idle: 80, load: 20, clients: 12 });
   // Connections were there to become stale.
   assert.ok(idle!.idleConnections >= 80 * 2, JSON.stringify(idle));
-  assert.ok(load!.idleConnections >= 20 * 16, JSON.stringify(load));
+  assert.ok(load!.idleConnections >= 20 * 8, JSON.stringify(load));
   assert.deepEqual([idle!.failed, load!.failed], [0, 0], JSON.stringify([idle, load]));
 });
 

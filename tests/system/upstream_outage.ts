@@ -27,7 +27,7 @@ export interface OutageFigures {
 }
 
 /** What may still fail counts as the fault's own until then. */
-const settledMs = 2500;
+const settledMs = 1500;
 const count = 5;
 
 /** GET by route and by handler, `seconds` long from the fault on. */

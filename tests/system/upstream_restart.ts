@@ -64,7 +64,7 @@ class Nginx implements AsyncDisposable {
 }
 
 /** Of both workers, when they are complete. */
-const connections = { each: 8, all: 16 };
+const connections = { each: 4, all: 8 };
 
 /** SIGTERM and SIGKILL in turn; GETs, `retry` as by default. */
 export async function restart(

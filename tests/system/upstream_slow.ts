@@ -9,7 +9,7 @@ export interface SlowFigures {
   shareBefore: number;
   /** In the half second that ends 2 s after it became slow. */
   shareSlow: number;
-  /** From the moment it was fast again until its share was within ± 10 % of equal for a window of 2 s; Infinity: never. */
+  /** From the moment it was fast again until its share was within ± 10 % of equal for a second; Infinity: never. */
   equalAfterMs: number;
   shareAfter: number;
   /** p99 of the callers from 2 s after it became slow until it was fast again. */
@@ -17,7 +17,7 @@ export interface SlowFigures {
   outcomes: Record<string, number>;
 }
 
-const windowMs = 2000;
+const windowMs = 1000;
 const equal = 0.25;
 
 /** Slows one endpoint by `delayMs` for `slowMs`, then waits for equal shares, `limitMs` at most. */
@@ -38,7 +38,7 @@ export async function slowEndpoint(
     last = now;
     return added[0]! / added.reduce((sum, one) => sum + one, 0);
   };
-  await pause(1000);
+  await pause(500);
   await share();
   await pause(1000);
   const shareBefore = await share();
