@@ -79,7 +79,7 @@ function upstreamCertificates(check: Check): void {
 const ownKeys = [["framing", "frames"], ["pattern", "frames"], ["redis", "redis"], [
   "http2",
   "http",
-]] as const;
+], ["thrift", "thrift"]] as const;
 
 /** The same of `health.probe`. */
 const ownKeysOfProbes = [["path", "http"], ["send", "frames"]] as const;
@@ -92,6 +92,10 @@ function settingsOfProtocols(check: Check): void {
       if (protocol === own || upstream[key] === undefined || upstream[key] === null) continue;
       const message = `\`${key}\` has no meaning for ${one(protocol)}, only for ${one(own)}`;
       check.report(check.places.aboutKey(["upstreams", name, key], message));
+    }
+    if (protocol !== "zmq" && mapAt(upstream.discover).listen !== undefined) {
+      const message = `\`listen\` has no meaning for ${one(protocol)}, only for ${one("zmq")}`;
+      check.report(check.places.aboutKey(["upstreams", name, "discover", "listen"], message));
     }
     const probe = mapAt(upstream.health, "probe");
     for (const [key, own] of ownKeysOfProbes) {

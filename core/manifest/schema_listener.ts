@@ -157,6 +157,22 @@ const thrift = z.strictObject({
     true,
     "Handshake, request and response headers for tracking; clients without them work too.",
   ),
+  pipeline: defaulted(integer(1, 4096), 64, "Calls of one connection that are with the handler at once."),
+  limits: defaulted(
+    z.strictObject({
+      message: defaulted(
+        size({ min: "256B" }),
+        "8MiB",
+        "Longest message; a longer one closes the connection.",
+      ),
+    }),
+    {},
+    "Sizes of messages.",
+  ),
+  health: optional(
+    shaped(/^[A-Za-z_][A-Za-z0-9_]*$/, "the name of a method"),
+    "Method that is answered without the handler: well, or closing while the worker drains. It returns bool, string, void or an enum.",
+  ),
   ...servingKeys,
   ...guardKeys,
 });

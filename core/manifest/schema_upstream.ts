@@ -130,6 +130,20 @@ const eject = () =>
     }).refine((value) => value.base <= value.max, { path: ["base"], error: "must not be longer than `max`" }),
   ]).transform((value) => value === false ? null : value);
 
+/** What protocols cannot do without. */
+const ownSections = [
+  {
+    protocol: "frames",
+    key: "framing",
+    message: "must say where a frame ends: `framing` is required with protocol frames",
+  },
+  {
+    protocol: "thrift",
+    key: "thrift",
+    message: "must say what is called: `thrift`, with its `idl`, is required with protocol thrift",
+  },
+] as const;
+
 export const upstream = section(() =>
   z.strictObject({
     protocol: required(z.enum(["http", "thrift", "redis", "frames", "zmq"]), "Protocol that is spoken."),
@@ -153,6 +167,40 @@ export const upstream = section(() =>
       }),
       {},
       "How to log in (redis).",
+    ),
+    thrift: optional(
+      z.strictObject({
+        idl: required(existing("file", "a Thrift IDL"), "The Thrift IDL that declares the service."),
+        service: optional(
+          shaped(/^[A-Za-z_][A-Za-z0-9_.]*$/, "the name of a service in the IDL"),
+          "Name of the service in the IDL; the last one unless given.",
+        ),
+        transport: defaulted(
+          z.enum(["buffered", "framed"]),
+          "buffered",
+          "framed: messages stand behind their length. buffered: they do not.",
+        ),
+        protocol: defaulted(z.enum(["binary", "compact"]), "binary", "How values are encoded."),
+        tracking: defaulted(
+          z.boolean(),
+          true,
+          "Shake hands for tracking on new connections; endpoints that know nothing of it work too.",
+        ),
+        client: optional(
+          shaped(/^[\x21-\x7e]{1,128}$/, "a name without blanks"),
+          "Name that this service gives itself in the handshake; the name of the service unless given.",
+        ),
+        multiplex: defaulted(
+          integer(1, 4096),
+          64,
+          "Calls at once on one connection, before a further one is opened; 1 for endpoints that do one after the other.",
+        ),
+        ping: optional(
+          shaped(/^[A-Za-z_][A-Za-z0-9_]*$/, "the name of a method"),
+          "Method without arguments that probes and heartbeats call; without it probes only connect.",
+        ),
+      }),
+      "What is called, and how it is encoded (thrift).",
     ),
     http2: defaulted(z.boolean(), false, "Speak HTTP/2 to the endpoints (http)."),
     limits: defaulted(
@@ -308,15 +356,16 @@ export const upstream = section(() =>
       "Speak TLS.",
     ),
   }).check(z.check((payload) => {
-    const { protocol, framing } = payload.value as { protocol?: unknown; framing?: unknown };
-    if (protocol !== "frames" || framing || payload.issues.length > 0) return;
-    payload.issues.push({
-      code: "custom",
-      message: "must say where a frame ends: `framing` is required with protocol frames",
-      input: payload.value,
-    });
+    const value = payload.value as Record<string, unknown>;
+    if (payload.issues.length > 0) return;
+    for (const { protocol, key, message } of ownSections) {
+      if (value.protocol !== protocol || value[key]) continue;
+      payload.issues.push({ code: "custom", message, input: payload.value });
+    }
   })).meta({
-    anyOf: [{ not: { properties: { protocol: { const: "frames" } } } }, isGiven("framing")],
+    allOf: ownSections.map(({ protocol, key }) => ({
+      anyOf: [{ not: { properties: { protocol: { const: protocol } } } }, isGiven(key)],
+    })),
   })
 );
 
