@@ -250,7 +250,7 @@ Deno.test("connectHttp2() rejects where nobody speaks HTTP/2", async () => {
     await connection.hears("PRI * HTTP/2.0");
     await connection.says("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n");
   });
-  await assert.rejects(connect(server.address), { name: "ServiceError", failure: "connect", sent: false });
+  await assert.rejects(connect(server.address), { name: "UpstreamError", failure: "connect", sent: false });
   const conn = { read: () => new Promise<never>(() => {}), write: () => Promise.resolve(1), close() {} };
   const host = { ...hostFor("127.0.0.1:443", plan()), tls: true, alpn: "http/1.1" };
   await assert.rejects(connectHttp2(conn as never, host), { failure: "connect" });
