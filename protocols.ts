@@ -10,9 +10,10 @@ import { frames } from "./protocols/frames/mod.ts";
 import { httpUpstream } from "./protocols/http/client/mod.ts";
 import { http } from "./protocols/http/mod.ts";
 import { redisUpstream } from "./protocols/redis/mod.ts";
+import { thrift } from "./protocols/thrift/mod.ts";
 
 /** Every protocol that listeners can speak. */
-export const protocols = [http, frames] as const;
+export const protocols = [http, frames, thrift] as const;
 
 /** Every filter between a listener and its handlers, outermost first. */
 export const serverFilters = [admit] as const;

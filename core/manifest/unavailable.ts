@@ -21,7 +21,6 @@ export interface Missing {
 
 /** The table. */
 export const missingParts: readonly Missing[] = [
-  { what: "thrift listeners are", at: "listeners.thrift", uses: (plan) => protocol(plan, "thrift") },
   { what: "zmq listeners are", at: "listeners.zmq", uses: (plan) => protocol(plan, "zmq") },
   { what: "kafka listeners are", at: "listeners.kafka", uses: (plan) => protocol(plan, "kafka") },
   { what: "access rules are", at: "listeners.*.access", uses: (plan) => listenerKey(plan, "access") },

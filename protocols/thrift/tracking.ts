@@ -61,7 +61,11 @@ export function requestOf(header: Fields): { id: string; rpcId: string; meta: Re
     if (key === "__proto__" || key.length + value.length > longestMeta || ++count > mostMeta) continue;
     taken[key] = value;
   }
-  return { id: plain(id), rpcId: /^[0-9]{1,9}(?:\.[0-9]{1,9}){0,31}$/.test(String(seq)) ? String(seq) : "", meta: taken };
+  return {
+    id: plain(id),
+    rpcId: /^[0-9]{1,9}(?:\.[0-9]{1,9}){0,31}$/.test(String(seq)) ? String(seq) : "",
+    meta: taken,
+  };
 }
 
 function plain(text: unknown): string {

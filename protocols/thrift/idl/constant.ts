@@ -10,7 +10,9 @@ const encoder = new TextEncoder();
 
 /** The value of type `type` that `value`, written in `home`, means. Throws IdlError where it is none. */
 export function constantOf(value: ValueSyntax, type: ThriftType, home: IdlModule): unknown {
-  if (value.kind === "name" && value.text !== "true" && value.text !== "false") return named(value, type, home);
+  if (value.kind === "name" && value.text !== "true" && value.text !== "false") {
+    return named(value, type, home);
+  }
   switch (type.kind) {
     case "bool":
       if (value.kind === "name") return value.text === "true";
@@ -45,7 +47,9 @@ export function constantOf(value: ValueSyntax, type: ThriftType, home: IdlModule
     case "map":
       if (value.kind !== "map") break;
       return new Map(
-        value.entries.map(([key, one]) => [constantOf(key, type.key, home), constantOf(one, type.value, home)]),
+        value.entries.map((
+          [key, one],
+        ) => [constantOf(key, type.key, home), constantOf(one, type.value, home)]),
       );
     case "struct":
       if (value.kind === "map") return struct(value, type, home);
@@ -53,7 +57,11 @@ export function constantOf(value: ValueSyntax, type: ThriftType, home: IdlModule
   throw new IdlError(value.place, `this is no ${nameOf(type)}`);
 }
 
-function named(value: ValueSyntax & { kind: "literal" | "name" }, type: ThriftType, home: IdlModule): unknown {
+function named(
+  value: ValueSyntax & { kind: "literal" | "name" },
+  type: ThriftType,
+  home: IdlModule,
+): unknown {
   // A member of the enum that is wanted may be written without its name.
   const bare = type.kind === "enum" ? type.of.members.get(value.text) : undefined;
   const found = bare ?? home.constant(value.text, value.place);
@@ -62,10 +70,15 @@ function named(value: ValueSyntax & { kind: "literal" | "name" }, type: ThriftTy
   throw new IdlError(value.place, `\`${value.text}\` is no ${nameOf(type)}`);
 }
 
-function integer(value: ValueSyntax & { kind: "int" | "double" }, kind: keyof typeof widths): number | bigint {
+function integer(
+  value: ValueSyntax & { kind: "int" | "double" },
+  kind: keyof typeof widths,
+): number | bigint {
   const number = integerOf(value.text);
   const limit = 1n << widths[kind]!;
-  if (number < -limit || number >= limit) throw new IdlError(value.place, `${value.text} does not fit an ${kind}`);
+  if (number < -limit || number >= limit) {
+    throw new IdlError(value.place, `${value.text} does not fit an ${kind}`);
+  }
   return Number.isSafeInteger(Number(number)) ? Number(number) : number;
 }
 

@@ -17,7 +17,9 @@ import type {
 /** Types within types, and constants within constants. */
 const deepest = 64;
 const baseNames = new Map<string, BaseName>(
-  ["bool", "i8", "i16", "i32", "i64", "double", "string", "binary", "uuid"].map((name) => [name, name as BaseName]),
+  ["bool", "i8", "i16", "i32", "i64", "double", "string", "binary", "uuid"].map((
+    name,
+  ) => [name, name as BaseName]),
 ).set("byte", "i8").set("slist", "string");
 
 /** What `text` says. Throws IdlError at the first thing that is wrong. */
@@ -288,7 +290,9 @@ class Parser {
   #name(what: string): string {
     const token = this.#next;
     const text = this.#word(`the name of ${what}`);
-    if (text.includes(".")) throw new IdlError(token, `\`${text}\` cannot be the name of ${what}: it has a dot`);
+    if (text.includes(".")) {
+      throw new IdlError(token, `\`${text}\` cannot be the name of ${what}: it has a dot`);
+    }
     return text;
   }
 

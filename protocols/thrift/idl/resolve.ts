@@ -3,10 +3,24 @@
  * constants become values of the types they are declared with. Everything is resolved on first use, and then once.
  */
 import { suggest } from "../../../core/manifest/suggest.ts";
-import type { EnumSchema, FieldSchema, MethodSchema, ServiceSchema, StructSchema, ThriftType } from "../schema.ts";
+import type {
+  EnumSchema,
+  FieldSchema,
+  MethodSchema,
+  ServiceSchema,
+  StructSchema,
+  ThriftType,
+} from "../schema.ts";
 import { constantOf } from "./constant.ts";
 import { IdlError, type IdlPlace } from "./idl_error.ts";
-import type { DefinitionSyntax, DocumentSyntax, FieldSyntax, MethodSyntax, TypeSyntax, ValueSyntax } from "./syntax.ts";
+import type {
+  DefinitionSyntax,
+  DocumentSyntax,
+  FieldSyntax,
+  MethodSyntax,
+  TypeSyntax,
+  ValueSyntax,
+} from "./syntax.ts";
 
 type Of<Kind extends DefinitionSyntax["kind"]> = Extract<DefinitionSyntax, { kind: Kind }>;
 
@@ -43,7 +57,9 @@ export class IdlModule {
   /** The service `name`, which `place` asks for. Throws IdlError. */
   service(name: string, place: IdlPlace): ServiceSchema {
     const { home, definition } = this.find(name, place, "service");
-    if (definition.kind !== "service") throw new IdlError(place, `\`${name}\` is no service but a ${definition.kind}`);
+    if (definition.kind !== "service") {
+      throw new IdlError(place, `\`${name}\` is no service but a ${definition.kind}`);
+    }
     return home.#own(home.#services, definition, () => home.#serviceOf(definition));
   }
 
@@ -90,7 +106,9 @@ export class IdlModule {
       if (typeof member === "number") return member;
     }
     const { home, definition } = this.find(name, place, "constant");
-    if (definition.kind !== "const") throw new IdlError(place, `\`${name}\` is no constant but a ${definition.kind}`);
+    if (definition.kind !== "const") {
+      throw new IdlError(place, `\`${name}\` is no constant but a ${definition.kind}`);
+    }
     home.#own(home.#checked, definition, () => {
       constantOf(definition.value, home.type(definition.type), home);
       return true;
@@ -152,7 +170,13 @@ export class IdlModule {
 
   #method({ name, oneway, returns, args, throws }: MethodSyntax, service: string): MethodSchema {
     const success: FieldSchema[] = returns
-      ? [{ id: 0, name: "success", requiredness: "optional", type: this.type(returns), makeDefault: undefined }]
+      ? [{
+        id: 0,
+        name: "success",
+        requiredness: "optional",
+        type: this.type(returns),
+        makeDefault: undefined,
+      }]
       : [];
     const thrown = this.#fields(throws);
     for (const [index, { type }] of thrown.entries()) {

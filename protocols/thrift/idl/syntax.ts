@@ -50,7 +50,11 @@ export type DefinitionSyntax =
     | { readonly kind: "typedef"; readonly type: TypeSyntax }
     | { readonly kind: "enum"; readonly members: ReadonlyMap<string, number> }
     | { readonly kind: "struct" | "union" | "exception"; readonly fields: readonly FieldSyntax[] }
-    | { readonly kind: "service"; readonly parent: string | undefined; readonly methods: readonly MethodSyntax[] }
+    | {
+      readonly kind: "service";
+      readonly parent: string | undefined;
+      readonly methods: readonly MethodSyntax[];
+    }
   );
 
 /** One file. */

@@ -141,8 +141,8 @@ export class CompactReader extends Reader {
   /** Value of the bool whose field was begun; -1 where the next bool is a byte of its own. */
   #bool = -1;
 
-  override open(bytes: Uint8Array, from: number, to: number): void {
-    super.open(bytes, from, to);
+  override open(bytes: Uint8Array, from: number, to: number, view?: DataView<ArrayBufferLike>): void {
+    super.open(bytes, from, to, view);
     this.#lastId = 0;
     this.#bool = -1;
   }

@@ -15,14 +15,25 @@ const pairs: Array<[Writer, Reader]> = [
 ];
 
 /** A whole message: head and one struct. */
-function messageOf(writer: Writer, value: unknown, struct: Parameters<typeof structCodec>[0], seqid = 7): Uint8Array {
+function messageOf(
+  writer: Writer,
+  value: unknown,
+  struct: Parameters<typeof structCodec>[0],
+  seqid = 7,
+): Uint8Array {
   writer.sink.clear();
   writer.messageBegin("method", MessageType.call, seqid);
   structCodec(struct).write(writer, value);
   return writer.sink.copy();
 }
 
-function readMessage(reader: Reader, bytes: Uint8Array, from: number, to: number, struct: Parameters<typeof structCodec>[0]) {
+function readMessage(
+  reader: Reader,
+  bytes: Uint8Array,
+  from: number,
+  to: number,
+  struct: Parameters<typeof structCodec>[0],
+) {
   const head = { name: "", type: 0, seqid: 0 };
   reader.open(bytes, from, to);
   reader.messageBegin(head);
@@ -106,7 +117,11 @@ Deno.test("readers and MessageCutter give nothing but WireError for bytes that w
           const stream = (framed ? frame(part) : part).subarray(0, 1 + cut % (part.length + 4));
           const cutter = new MessageCutter(1 << 16);
           try {
-            feed(cutter, stream, () => void readMessage(reader, cutter.bytes, cutter.from, cutter.to, struct));
+            feed(
+              cutter,
+              stream,
+              () => void readMessage(reader, cutter.bytes, cutter.from, cutter.to, struct),
+            );
           } catch (error) {
             if (!(error instanceof WireError)) throw error;
             refused++;

@@ -115,7 +115,9 @@ export class StructCodec implements Codec {
       if (required) throw new WireError(`${this.schema.name} lacks its required field ${name}`);
       if (this.schema.kind !== "union") made[name] = makeDefault!();
     }
-    if (count > 1 && this.schema.kind === "union") throw new WireError(`${this.schema.name} has more than one field`);
+    if (count > 1 && this.schema.kind === "union") {
+      throw new WireError(`${this.schema.name} has more than one field`);
+    }
     return made;
   }
 
@@ -173,7 +175,12 @@ export function codecOf(type: ThriftType): Codec {
   }
 }
 
-function integerCodec(type: number, bits: number, read: Codec["read"], write: (writer: Writer, value: number) => void): Codec {
+function integerCodec(
+  type: number,
+  bits: number,
+  read: Codec["read"],
+  write: (writer: Writer, value: number) => void,
+): Codec {
   const most = 2 ** (bits - 1) - 1;
   return {
     type,
@@ -284,7 +291,9 @@ function listCodec(type: typeof TType.list | typeof TType.set, element: Codec): 
 
 function itemsOf(value: unknown, type: number): readonly unknown[] {
   if (Array.isArray(value)) return value;
-  if (typeof value === "object" && value !== null && Symbol.iterator in value) return [...value as Iterable<unknown>];
+  if (typeof value === "object" && value !== null && Symbol.iterator in value) {
+    return [...value as Iterable<unknown>];
+  }
   throw wanted(type === TType.list ? "an array" : "a Set or an array", value);
 }
 
@@ -308,7 +317,9 @@ function mapCodec(keys: Codec, values: Codec, keyOfText: (text: string) => unkno
         for (const [key, one] of value) writeEntry(writer, keys, values, key, one);
         return;
       }
-      if (typeof value !== "object" || value === null || Symbol.iterator in value) throw wanted("a Map or an object", value);
+      if (typeof value !== "object" || value === null || Symbol.iterator in value) {
+        throw wanted("a Map or an object", value);
+      }
       const entries = Object.entries(value);
       writer.mapBegin(keys.type, values.type, entries.length);
       for (const [text, one] of entries) writeEntry(writer, keys, values, keyOfText(text), one);

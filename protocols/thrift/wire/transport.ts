@@ -30,6 +30,7 @@ const keptBytes = 64 * 1024;
 /** See the module's header. */
 export class MessageCutter {
   bytes = new Uint8Array(firstBytes);
+  view = new DataView(this.bytes.buffer);
   /** The message that {@link next} found. */
   from = 0;
   to = 0;
@@ -57,7 +58,7 @@ export class MessageCutter {
   room(): Uint8Array {
     if (this.#start === this.#end) {
       this.#start = this.#end = 0;
-      if (this.bytes.length > keptBytes) this.bytes = new Uint8Array(firstBytes);
+      if (this.bytes.length > keptBytes) this.#moved(new Uint8Array(firstBytes));
     }
     const held = this.#end - this.#start;
     const size = Math.max(firstBytes, Math.min(this.#wanted, Math.max(held * 2, keptBytes)));
@@ -79,6 +80,7 @@ export class MessageCutter {
   }
 
   #moved(bytes: Uint8Array<ArrayBuffer>): void {
+    if (bytes !== this.bytes) this.view = new DataView(bytes.buffer);
     this.bytes = bytes;
     this.#end -= this.#start;
     this.#start = 0;
@@ -104,7 +106,8 @@ export class MessageCutter {
     const { bytes } = this;
     const start = this.#start;
     if (this.#end - start < 4) return false;
-    const length = (bytes[start]! << 24) | (bytes[start + 1]! << 16) | (bytes[start + 2]! << 8) | bytes[start + 3]!;
+    const length = (bytes[start]! << 24) | (bytes[start + 1]! << 16) | (bytes[start + 2]! << 8) |
+      bytes[start + 3]!;
     if (length <= 0) throw new WireError("a frame of no length");
     this.#check(length);
     this.#wanted = length + 4;

@@ -9,6 +9,7 @@ import { WireError } from "./wire_error.ts";
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const shortText = 24;
 const none = new Uint8Array(0);
+const noView = new DataView(none.buffer);
 
 /** The head of a message. */
 export interface MessageHead {
@@ -51,7 +52,7 @@ export abstract class Writer {
 /** Reads values; see the module's header. */
 export abstract class Reader {
   bytes: Uint8Array = none;
-  view: DataView<ArrayBufferLike> = new DataView(none.buffer);
+  view: DataView<ArrayBufferLike> = noView;
   at = 0;
   end = 0;
   /** Of the field that was begun last. */
@@ -80,12 +81,15 @@ export abstract class Reader {
   /** Bytes of the string or binary that begins here. */
   protected abstract length(): number;
 
-  /** Reads `bytes` from `from` to `to`. */
-  open(bytes: Uint8Array, from: number, to: number): void {
-    if (bytes.buffer !== this.view.buffer || bytes.byteOffset !== this.view.byteOffset) {
-      this.view = new DataView(bytes.buffer, bytes.byteOffset);
-    }
+  /** Reads `bytes` from `from` to `to`; `view` is one of all of them. */
+  open(
+    bytes: Uint8Array,
+    from: number,
+    to: number,
+    view = new DataView(bytes.buffer, bytes.byteOffset),
+  ): void {
     this.bytes = bytes;
+    this.view = view;
     this.at = from;
     this.end = to;
     this.depth = 0;
@@ -96,7 +100,7 @@ export abstract class Reader {
   /** Lets go of what was read. */
   close(): void {
     this.bytes = none;
-    this.view = new DataView(none.buffer);
+    this.view = noView;
   }
 
   /** A struct or container begins. */

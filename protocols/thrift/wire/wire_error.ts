@@ -26,6 +26,9 @@ export class ValueError extends TypeError {
 
   /** The same, one level further out. */
   within(step: string): ValueError {
-    return new ValueError(this.problem, this.path === "" || this.path.startsWith("[") ? step + this.path : `${step}.${this.path}`);
+    return new ValueError(
+      this.problem,
+      this.path === "" || this.path.startsWith("[") ? step + this.path : `${step}.${this.path}`,
+    );
   }
 }
