@@ -7,8 +7,22 @@ async function openssl(args: string[], cwd: string): Promise<void> {
 
 const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
 
-/** Folder with `ca.pem`, and `<name>.pem`/`<name>.key` for each of `names` (subject CN = name, valid for localhost). */
-export async function makeCertificates(names: string[]): Promise<string> {
+/** What one certificate says instead of the usual. */
+export interface CertificateOptions {
+  /** As openssl writes them: `DNS:a.test,IP:::1`. */
+  names?: string;
+  /** From now; negative: it has ended. */
+  days?: number;
+}
+
+/**
+ * Folder with `ca.pem`, and `<name>.pem`/`<name>.key` for each of `names` (subject CN = name, valid for localhost and
+ * 127.0.0.1 unless `special` says otherwise).
+ */
+export async function makeCertificates(
+  names: string[],
+  special: Record<string, CertificateOptions> = {},
+): Promise<string> {
   const folder = await Deno.makeTempDir({ prefix: "weir-certificates-" });
   await openssl([
     "req",
@@ -23,15 +37,16 @@ export async function makeCertificates(names: string[]): Promise<string> {
     "-subj",
     "/CN=Test CA",
   ], folder);
-  await Deno.writeTextFile(`${folder}/extensions`, "subjectAltName=DNS:localhost,IP:127.0.0.1");
   for (const name of names) {
+    const { names: alternatives = "DNS:localhost,IP:127.0.0.1", days = 2 } = special[name] ?? {};
+    await Deno.writeTextFile(`${folder}/extensions`, `subjectAltName=${alternatives}`);
     await openssl(
       ["req", ...curve, "-keyout", `${name}.key`, "-out", `${name}.csr`, "-subj", `/CN=${name}`],
       folder,
     );
     await openssl([
       ...["x509", "-req", "-in", `${name}.csr`, "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"],
-      ...["-out", `${name}.pem`, "-days", "2", "-extfile", "extensions"],
+      ...["-out", `${name}.pem`, "-days", `${days}`, "-extfile", "extensions"],
     ], folder);
   }
   return folder;

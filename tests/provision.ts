@@ -5,6 +5,7 @@
  */
 import { createConnection } from "node:net";
 import { join } from "node:path";
+import { makeCertificates } from "./make_certificates.ts";
 
 /** How to get, run and recognise one kind of server. */
 export interface ServerRow {
@@ -102,6 +103,49 @@ export const servers = {
         `  server { listen 127.0.0.1:${port}; access_log ${folder}/seen.log seen;`,
         `    location / { proxy_pass http://127.0.0.1:${behind}; } }`,
         `  server { listen 127.0.0.1:${behind}; access_log off; location / { return 200 ok; } }`,
+        `}`,
+      ];
+      await Deno.writeTextFile(join(folder, "nginx.conf"), configuration.join("\n") + "\n");
+      return ["-p", folder, "-e", "stderr", "-c", join(folder, "nginx.conf")];
+    },
+    answers: (_folder, [port]) => connects(port!),
+  },
+  /**
+   * TLS, with certificates in `tls` of its folder. Ports: HTTP/1.1, also over IPv6 and `tls.sock`, for localhost and, by
+   * SNI, second.test (`/` answers with the name that was asked for, the client's subject and the number of the connection);
+   * only for clients of its CA; an expired certificate; HTTP/2. SIGHUP reads the certificates again.
+   */
+  nginxTls: {
+    program: "nginx",
+    package: "nginx-light",
+    ports: 4,
+    async arguments(folder, [port, mutual, expired, http2]) {
+      const made = await makeCertificates(["server", "second", "expired", "client"], {
+        server: { names: "DNS:localhost,IP:127.0.0.1,IP:::1" },
+        second: { names: "DNS:second.test" },
+        expired: { days: -1 },
+      });
+      await Deno.rename(made, join(folder, "tls"));
+      const pair = (name: string) =>
+        `ssl_certificate ${folder}/tls/${name}.pem; ssl_certificate_key ${folder}/tls/${name}.key;`;
+      const location = `location / { return 200 "$ssl_server_name,$ssl_client_s_dn,$connection"; }`;
+      const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+      const configuration = [
+        `daemon off; error_log stderr; pid ${folder}/nginx.pid; worker_processes 1;`,
+        ...(Deno.uid() === 0 ? ["user root;"] : []),
+        `events { worker_connections 1024; }`,
+        `http {`,
+        `  access_log off; keepalive_requests 1000000; server_tokens off;`,
+        ...temporary.map((name) => `  ${name}_temp_path ${folder}/${name};`),
+        `  server {`,
+        `    listen 127.0.0.1:${port} ssl default_server; listen [::1]:${port} ssl default_server;`,
+        `    listen unix:${folder}/tls.sock ssl; ${pair("server")} ${location}`,
+        `  }`,
+        `  server { listen 127.0.0.1:${port} ssl; server_name second.test; ${pair("second")} ${location} }`,
+        `  server { listen 127.0.0.1:${mutual} ssl; ${pair("server")} ${location}`,
+        `    ssl_client_certificate ${folder}/tls/ca.pem; ssl_verify_client on; }`,
+        `  server { listen 127.0.0.1:${expired} ssl; ${pair("expired")} ${location} }`,
+        `  server { listen 127.0.0.1:${http2} ssl http2; ${pair("server")} ${location} }`,
         `}`,
       ];
       await Deno.writeTextFile(join(folder, "nginx.conf"), configuration.join("\n") + "\n");

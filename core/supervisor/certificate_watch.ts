@@ -1,5 +1,5 @@
 /**
- * Notices that a certificate, a key or a client CA has changed on disk. Looks at the files' times once in a while,
+ * Notices that a certificate, a key or a CA of a listener or an upstream has changed on disk. Looks at the files' times once in a while,
  * because events miss renames, links that are turned and network mounts; and tells only once they look the same twice,
  * because certificate and key are written one after the other. Reads none of them.
  */
@@ -13,11 +13,13 @@ export class CertificateWatch {
 
   /** From now on the files of `plan`, as they are now. */
   watch(plan: Plan): void {
-    this.#paths = Object.values(plan.listeners).flatMap((listener) =>
-      "tls" in listener && listener.tls
-        ? [listener.tls.cert, listener.tls.key, ...(listener.tls.clientCa ? [listener.tls.clientCa] : [])]
-        : []
+    const listeners = Object.values(plan.listeners).flatMap((listener) =>
+      "tls" in listener && listener.tls ? [listener.tls.cert, listener.tls.key, listener.tls.clientCa] : []
     );
+    const upstreams = Object.values(plan.upstreams).flatMap(({ tls }) =>
+      tls ? [tls.cert, tls.key, tls.ca] : []
+    );
+    this.#paths = [...listeners, ...upstreams].filter((path) => path !== null);
     this.#known = this.#seen = this.#look();
   }
 

@@ -32,7 +32,8 @@ import type {
   UpstreamParts,
   UpstreamProtocol,
 } from "./contract.ts";
-import { dial, type TlsMaterial, tlsMaterial } from "./dial.ts";
+import { dial } from "./dial.ts";
+import { type TlsMaterial, tlsMaterial } from "./dial_tls.ts";
 import { OperatorWord } from "./operator_word.ts";
 import { Prober } from "./prober.ts";
 import { RequiredUpstreamError } from "./required_upstream_error.ts";
@@ -41,7 +42,7 @@ import { UpstreamRows } from "./upstream_rows.ts";
 
 /** What upstreams are built from. */
 export interface UpstreamsInit {
-  plan: Pick<Plan, "upstreams">;
+  plan: Pick<Plan, "upstreams"> & Partial<Pick<Plan, "service">>;
   parts: UpstreamParts;
   feed: EndpointFeed;
   stats: FilterStats;
@@ -125,6 +126,7 @@ export class BuiltUpstream {
       throttle: this.throttle,
       metrics: this.#metrics,
       pool: (endpoint) => this.#poolOf(endpoint),
+      endpoints: () => this.endpoints.values(),
       dial: async (endpoint) => (await this.#dial(endpoint)).stream,
       fallback: () => plan.fallback === null ? undefined : siblings.caller(plan.fallback),
     });
@@ -242,7 +244,7 @@ export class BuiltUpstream {
       stream.close();
     }, plan.timeouts.connect);
     try {
-      return await protocol.connect(stream, { ...host, tls, alpn });
+      return await protocol.connect(stream, { ...host, tls, alpn, service: this.#init.plan.service });
     } catch (error) {
       if (!late) stream.close();
       if (error instanceof UpstreamError && !late) throw error;
