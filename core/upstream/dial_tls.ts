@@ -64,7 +64,7 @@ function check({ ca, cert, key }: TlsMaterial, paths: NonNullable<UpstreamPlan["
   if (cert === undefined) return;
   const own = parsed(() => new X509Certificate(cert), "certificate", paths.cert);
   const secret = parsed(
-    () => createPrivateKey(key!),
+    () => createPrivateKey(privateKey.exec(key!)?.[0] ?? ""),
     "private key without a passphrase",
     paths.key ?? paths.cert,
   );
