@@ -19,6 +19,8 @@ export class UpstreamCall implements Picking {
   resolve!: (reply: unknown) => void;
   reject!: (error: UpstreamError) => void;
   attempts = 0;
+  /** Those of them that met a connection which was ending anyway and are not held against it. */
+  forgiven = 0;
   tried: Endpoint[] | typeof nobody = nobody;
   /** Failures of earlier attempts. */
   errors: UpstreamError[] | undefined;

@@ -47,6 +47,7 @@ export interface CallerParts {
   throttle: Throttle | undefined;
   metrics: CallMetrics;
   pool(endpoint: Endpoint): SessionPool;
+  endpoints?(): Iterable<Endpoint>;
   /** Connects to an endpoint for one user alone; rejects with UpstreamError. */
   dial(endpoint: Endpoint): Promise<ByteStream>;
   /** The upstream to ask where this one cannot be had. */
@@ -55,6 +56,8 @@ export interface CallerParts {
 
 /** Endpoints whose own breaker refuses are passed over this often before the call fails. */
 const mostPasses = 4;
+/** Attempts of a call that may end with their connection, untouched, beside those that `retry.attempts` allows. */
+const mostForgiven = 2;
 
 /** A call that may go elsewhere: nothing was sent and nobody could be asked. */
 const nothingUsable: ReadonlySet<FailureKind> = new Set([
@@ -246,7 +249,10 @@ export class UpstreamCaller implements Caller<unknown, unknown>, TryOwner {
     // The other one may still make it.
     if (call.current || call.second) return;
     (call.errors ??= []).push(error);
-    if (this.#retries(call, one, refusalOf(call, one, error), 0, error.retryAfterMs, now)) return;
+    const refusal = refusalOf(call, one, error);
+    // All connections that idled may have ended at once, and the next one may be another of them.
+    if (refusal !== error.failure && call.forgiven < mostForgiven) call.forgiven++;
+    if (this.#retries(call, one, refusal, 0, error.retryAfterMs, now)) return;
     this.#end(call, error);
   }
 
@@ -264,7 +270,8 @@ export class UpstreamCaller implements Caller<unknown, unknown>, TryOwner {
     // Nobody would wait for it: the budget is for those that can still make it.
     if (now + retryAfterMs >= call.deadlineAt) return false;
     const safe = !one.sent || call.options.idempotent === true;
-    const waitMs = this.#parts.retry.next(failure, status, call.attempts, safe, retryAfterMs, now);
+    const attempts = call.attempts - call.forgiven;
+    const waitMs = this.#parts.retry.next(failure, status, attempts, safe, retryAfterMs, now);
     if (waitMs < 0 || now + waitMs >= call.deadlineAt) return false;
     call.current = call.second = undefined;
     call.hedgeAt = Infinity;
@@ -422,6 +429,10 @@ export class UpstreamCaller implements Caller<unknown, unknown>, TryOwner {
     if (!this.#closed) return { stream, endpoint, close };
     close();
     throw this.#error("cancelled", "the worker stops");
+  }
+
+  endpoints(): Iterable<Endpoint> {
+    return this.#parts.endpoints?.() ?? [];
   }
 
   onEnd(callback: () => void): void {

@@ -351,3 +351,25 @@ Deno.test("UpstreamCaller does not hold the time that a request's own body takes
   await settled();
   assert.deepEqual([call.value, outcomes[0]?.failure], ["timeout", "timeout"]);
 });
+
+Deno.test("UpstreamCaller does not count attempts on connections that were ending anyway, two at most", async () => {
+  const counted: number[] = [];
+  const retry = {
+    deposit() {},
+    next: (_failure: string, _status: number, attempts: number) => {
+      counted.push(attempts);
+      return attempts < 2 ? 0 : -1;
+    },
+    left: () => 1,
+  };
+  const { caller, network, owner } = scriptedCaller({}, { retry, endpoints: 4 });
+  const call = ending(caller.call("a", owner, { idempotent: true }));
+  for (let n = 0; n < 4; n++) {
+    await settled();
+    const sessions = [0, 1, 2, 3].flatMap((id) => network(id).sessions);
+    const [attempt] = sessions.flatMap(({ attempts }) => attempts.splice(0));
+    attempt!.fail(new UpstreamError("reset", "it ended", { sent: true, stale: true }));
+  }
+  await settled();
+  assert.deepEqual([counted, call.value], [[0, 0, 1, 2], "reset"]);
+});
