@@ -12,6 +12,12 @@ export interface CommandFigures {
   shownMs: number;
 }
 
+/** What is read on the page of an upstream. */
+interface UpstreamPage {
+  now: { breakers: string };
+  endpoints: { endpoint: string; state: string }[];
+}
+
 /** What is true of all calls for this long is taken for true of all workers. */
 const quietMs = 300;
 const limitMs = 5000;
@@ -57,8 +63,8 @@ export async function commands(options: { clients: number }): Promise<CommandFig
       await pause(10);
     }
   };
-  const seen = async (from: number, shows: RegExp) => {
-    while (!shows.test(await service.page("/upstreams/users?format=json"))) {
+  const seen = async (from: number, shows: (page: UpstreamPage) => boolean) => {
+    while (!shows(JSON.parse(await service.page("/upstreams/users?format=json")))) {
       if (Date.now() - from > limitMs) return Infinity;
       await pause(20);
     }
@@ -69,19 +75,24 @@ export async function commands(options: { clients: number }): Promise<CommandFig
     command: CommandFigures["command"],
     fields: Record<string, string>,
     effect: (from: number) => Promise<number>,
-    shows: RegExp,
+    shows: (page: UpstreamPage) => boolean,
   ) => {
     const from = Date.now();
     await service.post(`/upstreams/users/${command}`, fields);
     const [effectMs, shownMs] = await Promise.all([effect(from), seen(from, shows)]);
     figures.push({ command, effectMs, shownMs });
   };
-  const row = (state: string) =>
-    new RegExp(`"endpoint": ?"${victim.replaceAll(".", "\\.")}"[^}]*"state": ?"${state}`);
-  await say("eject", { endpoint: victim, reason: "test" }, (from) => last(from, arrivals), row("operator"));
-  await say("restore", { endpoint: victim }, (from) => first(from, arrivals), row("usable"));
+  const isIn = (state: string) => ({ endpoints }: UpstreamPage) =>
+    endpoints.find(({ endpoint }) => endpoint === victim)?.state === state;
+  await say("eject", { endpoint: victim, reason: "test" }, (from) => last(from, arrivals), isIn("operator"));
+  await say("restore", { endpoint: victim }, (from) => first(from, arrivals), isIn("usable"));
   const answered = () => callers.answers.filter(({ status }) => status === 200).map(({ at, ms }) => at - ms);
-  await say("open", { reason: "test" }, (from) => last(from, answered), /"breakers": ?"forcedOpen"/);
-  await say("close", {}, (from) => last(from, refusals), /"breakers": ?"forcedClosed"/);
+  await say(
+    "open",
+    { reason: "test" },
+    (from) => last(from, answered),
+    ({ now }) => now.breakers === "forcedOpen",
+  );
+  await say("close", {}, (from) => last(from, refusals), ({ now }) => now.breakers === "forcedClosed");
   return figures;
 }
