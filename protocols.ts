@@ -10,6 +10,7 @@ import { frames } from "./protocols/frames/mod.ts";
 import { httpUpstream } from "./protocols/http/client/mod.ts";
 import { http } from "./protocols/http/mod.ts";
 import { redisUpstream } from "./protocols/redis/mod.ts";
+import { thriftUpstream } from "./protocols/thrift/client/mod.ts";
 import { thrift } from "./protocols/thrift/mod.ts";
 
 /** Every protocol that listeners can speak. */
@@ -21,5 +22,5 @@ export const serverFilters = [admit] as const;
 /** Every protocol that upstreams can speak, and the policies of their stacks. */
 export const upstreamParts: UpstreamParts = {
   ...policies,
-  protocols: [httpUpstream, redisUpstream, framesUpstream],
+  protocols: [httpUpstream, redisUpstream, framesUpstream, thriftUpstream],
 };

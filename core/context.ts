@@ -66,6 +66,8 @@ export interface UpstreamCallOptions {
   key?: string;
   /** Whether it may be sent twice; protocols know it of most calls. */
   idempotent?: boolean;
+  /** thrift with tracking: hears the texts that the upstream sent back beside its reply. */
+  onReplyMeta?: (meta: Readonly<Record<string, string>>) => void;
 }
 
 /**
@@ -99,6 +101,16 @@ export interface Upstream {
   request(frame: Uint8Array, options?: UpstreamCallOptions): Promise<Uint8Array>;
   /** frames `oneWay`: resolves when the frame was handed to the kernel. */
   send(frame: Uint8Array, options?: UpstreamCallOptions): Promise<void>;
+  /**
+   * thrift: calls `method` with arguments by name, resolves with what it returns; a oneway method when the call was
+   * handed to the kernel. Throws TypeError for arguments that the IDL does not allow. Rejects with ThriftException where
+   * the method throws an exception that it declares, with ApplicationException where the server could not do it.
+   */
+  call<T = unknown>(
+    method: string,
+    args?: Readonly<Record<string, unknown>>,
+    options?: UpstreamCallOptions,
+  ): Promise<T>;
 }
 
 /** Who asked, and under which number. */
@@ -112,6 +124,8 @@ export interface RequestInfo {
   /** Peer address without port, empty where the transport has none. */
   readonly address: string;
   readonly meta: Readonly<Record<string, string>>;
+  /** The caller's `traceparent` (W3C Trace Context), where it sent a valid one. */
+  readonly trace?: string;
 }
 
 /** The second argument of every handler. */

@@ -122,7 +122,6 @@ Deno.test("unavailable() names each use of what cannot run yet, at its place", (
   ]);
   const others = unavailable(compileValid("upstreams.yaml")).map(({ message }) => message);
   assert.deepEqual(others.filter((message) => message.includes("upstreams.")), [
-    "`upstreams.b.protocol`: thrift upstreams are not available yet",
     "`upstreams.f.discover.registry`: endpoints from governance.store are not available yet",
     "`upstreams.z.protocol`: zmq upstreams are not available yet",
   ]);

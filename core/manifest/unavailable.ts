@@ -25,7 +25,6 @@ export const missingParts: readonly Missing[] = [
   { what: "kafka listeners are", at: "listeners.kafka", uses: (plan) => protocol(plan, "kafka") },
   { what: "access rules are", at: "listeners.*.access", uses: (plan) => listenerKey(plan, "access") },
   { what: "rate limits are", at: "listeners.*.rate", uses: (plan) => listenerKey(plan, "rate") },
-  upstreamProtocol("thrift"),
   upstreamProtocol("zmq"),
   {
     what: "endpoints from governance.store are",
@@ -68,7 +67,7 @@ function listenerKey(plan: Plan, key: "access" | "rate"): Path[] {
     .map(([name]) => ["listeners", name, key]);
 }
 
-function upstreamProtocol(wanted: "thrift" | "zmq"): Missing {
+function upstreamProtocol(wanted: "zmq"): Missing {
   const uses = (plan: Plan): Path[] =>
     Object.entries(plan.upstreams)
       .filter(([, upstream]) => upstream.protocol === wanted)

@@ -80,6 +80,8 @@ export interface SessionHost {
   readonly tls: boolean;
   /** Protocol that TLS negotiated; empty where none was. */
   readonly alpn: string;
+  /** Name of the service that calls, where it is known. */
+  readonly service?: string;
   /** Tell it whenever an attempt was released or the session stopped to be `open`. */
   changed(): void;
 }
@@ -146,6 +148,10 @@ export interface HandleContext extends CallOwner {
   /** Id and place in the call tree for what the protocol can carry; `nextRpcId` numbers the calls of this request. */
   readonly requestId: string;
   nextRpcId(): string;
+  /** Texts that travel with the request through the call tree. */
+  readonly requestMeta?: Readonly<Record<string, string>>;
+  /** What the caller's own `traceparent` said, see core/trace_context.ts. */
+  readonly trace?: string;
 }
 
 /** A protocol as upstreams speak it. */

@@ -32,8 +32,7 @@ import type {
   UpstreamParts,
   UpstreamProtocol,
 } from "./contract.ts";
-import { dial } from "./dial.ts";
-import { type TlsMaterial, tlsMaterial } from "./dial_tls.ts";
+import { dial, type TlsMaterial, tlsMaterial } from "./dial.ts";
 import { OperatorWord } from "./operator_word.ts";
 import { Prober } from "./prober.ts";
 import { RequiredUpstreamError } from "./required_upstream_error.ts";
@@ -126,7 +125,6 @@ export class BuiltUpstream {
       throttle: this.throttle,
       metrics: this.#metrics,
       pool: (endpoint) => this.#poolOf(endpoint),
-      endpoints: () => this.endpoints.values(),
       dial: async (endpoint) => (await this.#dial(endpoint)).stream,
       fallback: () => plan.fallback === null ? undefined : siblings.caller(plan.fallback),
     });

@@ -50,4 +50,12 @@ export abstract class UpstreamHandle implements Upstream {
   send(_frame: Uint8Array, _options?: UpstreamCallOptions): Promise<void> {
     throw unsupported("send", this);
   }
+
+  call<T = unknown>(
+    _method: string,
+    _args?: Readonly<Record<string, unknown>>,
+    _options?: UpstreamCallOptions,
+  ): Promise<T> {
+    throw unsupported("call", this);
+  }
 }

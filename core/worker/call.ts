@@ -135,6 +135,14 @@ export class RequestCall implements Call, Context, HandleContext {
     return this.request.id;
   }
 
+  get requestMeta(): Readonly<Record<string, string>> {
+    return this.request.meta;
+  }
+
+  get trace(): string | undefined {
+    return this.request.trace;
+  }
+
   /** Numbers the calls that this request makes: `1.1`, `1.2`, … below `1`. */
   nextRpcId(): string {
     return `${this.request.rpcId}.${++this.#calls}`;
@@ -153,6 +161,7 @@ export class RequestCall implements Call, Context, HandleContext {
         client: known.client || this.connection.client,
         address: this.connection.address,
         meta: known.meta ?? {},
+        ...(known.trace ? { trace: known.trace } : {}),
       };
     }
     return this.#request;
