@@ -32,7 +32,8 @@ import type {
   UpstreamParts,
   UpstreamProtocol,
 } from "./contract.ts";
-import { dial, type TlsMaterial, tlsMaterial } from "./dial.ts";
+import { dial } from "./dial.ts";
+import { type TlsMaterial, tlsMaterial } from "./dial_tls.ts";
 import { OperatorWord } from "./operator_word.ts";
 import { Prober } from "./prober.ts";
 import { RequiredUpstreamError } from "./required_upstream_error.ts";
