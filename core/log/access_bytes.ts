@@ -11,6 +11,7 @@ const bufferBytes = 64 * 1024;
 /** More than any line takes: prepared pieces, numbers and the longest plain request line. */
 const lineRoom = 4096;
 const longestText = 2048;
+const longestId = 128;
 const gatherMs = 50;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -40,35 +41,35 @@ export class AccessBytes {
     this.#tail = encoder.encode(tail);
   }
 
-  /** Takes the line, or returns false when it is not of the common kind. */
+  /** Takes the line, or returns false when it is not of the common kind. An empty id is left out. */
   write(
     epochMs: number,
     text: string,
     status: number,
     reason: string,
     address: string,
+    id: string,
     queueMs: number,
     handlerMs: number,
     totalMs: number,
     bytes: number,
   ): boolean {
-    const { length } = text;
-    if (length > longestText || !(epochMs > 0)) return false;
+    if (text.length > longestText || id.length > longestId || !(epochMs > 0)) return false;
     const buffer = this.#buffer;
     let at = this.#putTime(buffer, this.#at, epochMs);
     at = put(buffer, at, this.#head);
-    buffer[at++] = 0x22;
-    for (let i = 0; i < length; i++) {
-      const unit = text.charCodeAt(i);
-      // Only what stands for itself in JSON and on a terminal.
-      if (unit < 0x20 || unit > 0x7e || unit === 0x22 || unit === 0x5c) return false;
-      buffer[at + i] = unit;
-    }
-    at += length;
+    buffer[at++] = quote;
+    at = putPlain(buffer, at, text);
+    if (at < 0) return false;
     if (reason !== this.#reason || address !== this.#address || status !== this.#status) {
       if (!this.#remember(status, reason, address)) return false;
     }
     at = put(buffer, at, this.#middle);
+    if (id !== "") {
+      at = putPlain(buffer, put(buffer, at, idPiece), id);
+      if (at < 0) return false;
+      buffer[at++] = quote;
+    }
     if (queueMs !== 0) {
       at = put(buffer, at, queuePiece);
       at = milliseconds(buffer, at, queueMs);
@@ -123,6 +124,8 @@ export class AccessBytes {
   }
 }
 
+const quote = 0x22;
+const idPiece = encoder.encode(',"id":"');
 const queuePiece = encoder.encode(',"queue_ms":');
 const handlerPiece = encoder.encode(',"handler_ms":');
 const totalPiece = encoder.encode(',"total_ms":');
@@ -132,6 +135,17 @@ const nullPiece = encoder.encode("null");
 function put(buffer: Uint8Array, at: number, piece: Uint8Array): number {
   const { length } = piece;
   for (let i = 0; i < length; i++) buffer[at + i] = piece[i]!;
+  return at + length;
+}
+
+/** Only what stands for itself in JSON and on a terminal; -1 for a text that has anything else. */
+function putPlain(buffer: Uint8Array, at: number, text: string): number {
+  const { length } = text;
+  for (let i = 0; i < length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit < 0x20 || unit > 0x7e || unit === quote || unit === 0x5c) return -1;
+    buffer[at + i] = unit;
+  }
   return at + length;
 }
 

@@ -102,8 +102,8 @@ export class AccessLog {
     if (text.length > maxRequestLength) text = cutText(text, maxRequestLength);
     if (text.includes("?")) text = this.#redaction.query(text);
     if (this.#bytes !== undefined) {
-      const plain = level === infoLevel && id === "" &&
-        this.#bytes.write(endEpochMs, text, status, reason, address, queueMs, handlerMs, totalMs, bytes);
+      const plain = level === infoLevel &&
+        this.#bytes.write(endEpochMs, text, status, reason, address, id, queueMs, handlerMs, totalMs, bytes);
       if (plain) return;
       // What is gathered is older than this line.
       this.#bytes.flush();
