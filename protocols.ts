@@ -12,9 +12,10 @@ import { http } from "./protocols/http/mod.ts";
 import { redisUpstream } from "./protocols/redis/mod.ts";
 import { thriftUpstream } from "./protocols/thrift/client/mod.ts";
 import { thrift } from "./protocols/thrift/mod.ts";
+import { zmq } from "./protocols/zmq/protocol.ts";
 
 /** Every protocol that listeners can speak. */
-export const protocols = [http, frames, thrift] as const;
+export const protocols = [http, frames, thrift, zmq] as const;
 
 /** Every filter between a listener and its handlers, outermost first. */
 export const serverFilters = [admit] as const;

@@ -165,7 +165,14 @@ function textOf(value: unknown, kind: Kind | undefined, directory: string): stri
   }
   if (value === null) return "not set";
   if (kind === "address") {
-    const address = value as { transport: string; hostname: string; port: number; path: string };
+    const address = value as {
+      transport: string;
+      hostname: string;
+      port: number;
+      path: string;
+      name: string;
+    };
+    if (address.transport === "inproc") return `inproc://${address.name}`;
     if (address.transport === "unix") return `unix:${relative(address.path, directory)}`;
     return `${address.hostname.includes(":") ? `[${address.hostname}]` : address.hostname}:${address.port}`;
   }

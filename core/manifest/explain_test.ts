@@ -114,7 +114,6 @@ Deno.test("unavailable() names each use of what cannot run yet, at its place", (
   assert.deepEqual(found.map(({ line, message }) => `${line} ${message}`), [
     "39 `listeners.api.access`: access rules are not available yet",
     "43 `listeners.api.rate`: rate limits are not available yet",
-    "69 `listeners.metrics`: zmq listeners are not available yet",
     "80 `listeners.events`: kafka listeners are not available yet",
     "114 `streams.decisions`: streams are not available yet",
     "134 `governance`: governance is not available yet",
@@ -123,7 +122,6 @@ Deno.test("unavailable() names each use of what cannot run yet, at its place", (
   const others = unavailable(compileValid("upstreams.yaml")).map(({ message }) => message);
   assert.deepEqual(others.filter((message) => message.includes("upstreams.")), [
     "`upstreams.f.discover.registry`: endpoints from governance.store are not available yet",
-    "`upstreams.z.protocol`: zmq upstreams are not available yet",
   ]);
   assert.deepEqual(others.filter((message) => message.includes("loops.")), [
     "`loops.elected.on`: loops of the leader are not available yet",

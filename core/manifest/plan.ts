@@ -11,7 +11,7 @@ import type { manifest } from "./schema.ts";
 type Declared = z.output<typeof manifest>;
 
 export type { HandlerPlan } from "./terms_path.ts";
-export type { Address } from "./terms_address.ts";
+export type { Address, ZmqAddress } from "./terms_address.ts";
 
 /** What a service is, completely. */
 export interface Plan extends Declared {

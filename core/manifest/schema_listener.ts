@@ -26,7 +26,8 @@ import {
 import { framing } from "./schema_framing.ts";
 import { duration, size } from "./terms_quantity.ts";
 import { existing, handler, secret } from "./terms_path.ts";
-import { endpoint, listenAddress, network, peerAddress } from "./terms_address.ts";
+import { listenAddress, network, peerAddress } from "./terms_address.ts";
+import { zmqListener } from "./schema_zmq.ts";
 
 const listen = required(
   oneOrMore(listenAddress()),
@@ -201,44 +202,6 @@ const frames = z.strictObject({
   ...guardKeys,
 }).transform((value) => ({ ...value, accept: { ...value.accept, idle: value.idle } }));
 
-const zmq = z.strictObject({
-  protocol: required(z.literal("zmq"), "ZeroMQ."),
-  socket: required(z.enum(["rep", "router", "pull", "sub", "xsub", "pair", "dealer"]), "Kind of the socket."),
-  listen: optional(oneOrMore(endpoint()), "Endpoints to bind: tcp://host:port, ipc://path."),
-  connect: optional(
-    z.union([
-      name(),
-      z.array(endpoint()).min(1),
-      endpoint(),
-    ], {
-      error: (issue) =>
-        Array.isArray(issue.input)
-          ? undefined
-          : "must be the name of an upstream, an endpoint such as `tcp://10.0.0.1:5555`, or a list of endpoints",
-    })
-      .transform((value) => typeof value === "string" || Array.isArray(value) ? value : [value]),
-    "Dial out instead: endpoints, or the name of an upstream.",
-  ),
-  handler: handlerKey,
-  codec: defaulted(z.enum(["json", "msgpack", "raw"]), "json", "How messages are encoded."),
-  curve: optional(
-    z.strictObject({
-      publicKey: required(text("a public key (Z85)"), "Public key of this side, Z85."),
-      secretKey: required(secret(), "Secret key of this side, Z85."),
-    }),
-    "CURVE encryption.",
-  ),
-  signed: optional(
-    z.strictObject({ secret: required(secret(), "Key of the signature.") }),
-    "HMAC-SHA256 over each message; a message without a right one is refused.",
-  ),
-  run,
-  deadline,
-  admit,
-  access,
-  rate: rateLimit,
-}).check(hasOne(["listen", "connect"])).meta({ oneOf: ["listen", "connect"].map(isGiven) });
-
 const kafka = z.strictObject({
   protocol: required(z.literal("kafka"), "A consumer group of Apache Kafka."),
   brokers: required(z.array(peerAddress()).min(1), "Brokers to begin with."),
@@ -252,4 +215,4 @@ const kafka = z.strictObject({
 
 export const protocols = ["http", "thrift", "frames", "zmq", "kafka"] as const;
 
-export const listener = z.discriminatedUnion("protocol", [http, thrift, frames, zmq, kafka]);
+export const listener = z.discriminatedUnion("protocol", [http, thrift, frames, zmqListener, kafka]);

@@ -7,6 +7,7 @@ import {
   integer,
   isGiven,
   name,
+  oneOrMore,
   optional,
   required,
   section,
@@ -16,7 +17,8 @@ import {
 import { duration, share, size } from "./terms_quantity.ts";
 import { framing } from "./schema_framing.ts";
 import { existing, path, secret } from "./terms_path.ts";
-import { peerAddress } from "./terms_address.ts";
+import { endpoint, peerAddress } from "./terms_address.ts";
+import { zmqUpstream } from "./schema_zmq.ts";
 
 const staticEndpoint = () =>
   z.union([
@@ -73,6 +75,10 @@ const discover = () =>
     file: required(path(), "A YAML file of endpoints; watched."),
     etcd: required(etcd(), "Endpoints below a prefix of etcd."),
     zookeeper: required(zookeeper(), "Endpoints below a node of ZooKeeper."),
+    listen: required(
+      oneOrMore(endpoint()),
+      "Nowhere: the other sides connect to these endpoints, which one worker binds (zmq).",
+    ),
     registry: required(name(), "A service registered in whatever governance.store is."),
   });
 
@@ -202,6 +208,7 @@ export const upstream = section(() =>
       }),
       "What is called, and how it is encoded (thrift).",
     ),
+    zmq: defaulted(zmqUpstream(), {}, "Sockets and messages (zmq)."),
     http2: defaulted(z.boolean(), false, "Speak HTTP/2 to the endpoints (http)."),
     limits: defaulted(
       z.strictObject({

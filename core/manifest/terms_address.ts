@@ -8,12 +8,15 @@ export type Address =
   | { transport: "tcp"; hostname: string; port: number }
   | { transport: "unix"; path: string };
 
+/** What zmq can bind or connect to. */
+export type ZmqAddress = Address | { transport: "inproc"; name: string };
+
 const port = "(?:6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[0-9]{1,4})";
 const host = "(?:\\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9]+)?\\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)";
 
 /** `host:port`, `:port` (all interfaces), `[::]:port` or `unix:./path`. */
 export function listenAddress() {
-  return address(
+  return address<Address>(
     new RegExp(`^(?:unix:.+|(?:${host})?:${port})$`),
     "an address such as `127.0.0.1:8080`, `[::]:8080` or `unix:./service.sock`",
     (written) => {
@@ -26,16 +29,16 @@ export function listenAddress() {
 
 /** `host:port` or `unix:./path` of a peer: port 0 and an empty host mean nothing here. */
 export function peerAddress() {
-  return address(
+  return address<Address>(
     new RegExp(`^(?:unix:.+|${host}:(?!0+$)${port})$`),
     "an address such as `10.0.0.1:80` or `unix:./peer.sock`",
   );
 }
 
-/** `tcp://host:port` or `ipc://path`, as zmq writes endpoints. */
+/** `tcp://host:port`, `ipc://path` or `inproc://name`, as zmq writes endpoints. */
 export function endpoint() {
-  return address(
-    new RegExp(`^(?:ipc://.+|tcp://(?:${host}|\\*):${port})$`),
+  return address<ZmqAddress>(
+    new RegExp(`^(?:ipc://.+|inproc://.+|tcp://(?:${host}|\\*):${port})$`),
     "an endpoint such as `tcp://127.0.0.1:5555` or `ipc://./service.ipc`",
     (written) => new RegExp(`^${host}:${port}$`).test(String(written)) ? [`tcp://${written}`] : [],
   );
@@ -59,8 +62,13 @@ export function network() {
   });
 }
 
-function address(pattern: RegExp, expected: string, propose?: (written: unknown) => string[]) {
-  const schema = shaped(pattern, expected, propose).transform((value, context): Address => {
+/** `A` is what `pattern` lets through. */
+function address<A extends ZmqAddress>(
+  pattern: RegExp,
+  expected: string,
+  propose?: (written: unknown) => string[],
+) {
+  const schema = shaped(pattern, expected, propose).transform((value, context): A => {
     const unix = /^(?:unix:|ipc:\/\/)(.+)$/.exec(value);
     if (unix) {
       const resolved = absolute(unix[1]);
@@ -69,8 +77,10 @@ function address(pattern: RegExp, expected: string, propose?: (written: unknown)
         const message = `makes a socket path of ${bytes} bytes, and systems allow 107: ${resolved}`;
         context.issues.push({ code: "custom", message, input: value });
       }
-      return { transport: "unix", path: resolved };
+      return { transport: "unix", path: resolved } as A;
     }
+    const inproc = /^inproc:\/\/(.+)$/.exec(value);
+    if (inproc) return { transport: "inproc", name: inproc[1] } as A;
     const [, hostname, digits] = /^(?:tcp:\/\/)?(.*):([0-9]+)$/.exec(value)!;
     const bare = hostname.replace(/^\[|\]$/g, "");
     const wrong = hostname.startsWith("[")
@@ -87,7 +97,7 @@ function address(pattern: RegExp, expected: string, propose?: (written: unknown)
       transport: "tcp",
       hostname: bare === "" || bare === "*" ? "0.0.0.0" : bare,
       port: Number(digits),
-    };
+    } as A;
   });
   kinds.add(schema, { kind: "address" });
   return schema;

@@ -21,11 +21,9 @@ export interface Missing {
 
 /** The table. */
 export const missingParts: readonly Missing[] = [
-  { what: "zmq listeners are", at: "listeners.zmq", uses: (plan) => protocol(plan, "zmq") },
   { what: "kafka listeners are", at: "listeners.kafka", uses: (plan) => protocol(plan, "kafka") },
   { what: "access rules are", at: "listeners.*.access", uses: (plan) => listenerKey(plan, "access") },
   { what: "rate limits are", at: "listeners.*.rate", uses: (plan) => listenerKey(plan, "rate") },
-  upstreamProtocol("zmq"),
   {
     what: "endpoints from governance.store are",
     at: "upstreams.<name>.discover.registry",

@@ -47,7 +47,7 @@ export interface CallerParts {
   throttle: Throttle | undefined;
   metrics: CallMetrics;
   pool(endpoint: Endpoint): SessionPool;
-  endpoints?(): Iterable<Endpoint>;
+  allEndpoints?(): Iterable<Endpoint>;
   /** Connects to an endpoint for one user alone; rejects with UpstreamError. */
   dial(endpoint: Endpoint): Promise<ByteStream>;
   /** The upstream to ask where this one cannot be had. */
@@ -432,7 +432,7 @@ export class UpstreamCaller implements Caller<unknown, unknown>, TryOwner {
   }
 
   endpoints(): Iterable<Endpoint> {
-    return this.#parts.endpoints?.() ?? [];
+    return this.#parts.allEndpoints?.() ?? [];
   }
 
   onEnd(callback: () => void): void {

@@ -131,6 +131,8 @@ export interface Caller<Request, Reply> {
    * nor health look after it. Rejects with an {@link UpstreamError}; `cancelled` once the worker stops.
    */
   dedicated?(): Promise<Dedicated>;
+  /** The endpoints that are known now. */
+  endpoints?(): Iterable<Endpoint>;
   /** Calls back once, when the worker stops: dedicated connections are to be closed and no further ones asked for. */
   onEnd?(callback: () => void): void;
 }

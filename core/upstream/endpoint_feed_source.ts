@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../context.ts";
 import type { EndpointSourceState, EndpointSpec } from "../endpoint.ts";
-import type { Address, UpstreamPlan } from "../manifest/plan.ts";
+import type { Address, UpstreamPlan, ZmqAddress } from "../manifest/plan.ts";
 
 /** `discover` of an upstream. */
 export type DiscoverPlan = UpstreamPlan["discover"];
@@ -44,7 +44,7 @@ export type WatchEndpoints = (host: WatchHost) => WatchedSources;
 
 /** True where the endpoints have to be watched; static ones stand in the plan. */
 export function isWatched(discover: DiscoverPlan): boolean {
-  return discover.static === undefined;
+  return discover.static === undefined && discover.listen === undefined;
 }
 
 /** True where an upstream of the plan has endpoints that have to be watched. */
@@ -67,17 +67,27 @@ export function sourceText(discover: DiscoverPlan): string {
   if (discover.etcd) return `etcd ${discover.etcd.prefix}`;
   if (discover.zookeeper) return `zookeeper ${discover.zookeeper.path}`;
   if (discover.registry !== undefined) return `registry ${discover.registry}`;
+  if (discover.listen) return "listen";
   return "static";
 }
 
-/** The endpoints that stand in the plan itself; nothing for other sources. */
-export function staticSpecs({ static: written }: DiscoverPlan): EndpointSpec[] {
+/** The endpoints that stand in the plan itself; nothing for other sources. Those to listen on are written as `tcp://…`. */
+export function staticSpecs({ static: written, listen }: DiscoverPlan): EndpointSpec[] {
+  if (listen) {
+    return listen.map((address) => ({ address: endpointText(address), weight: 1, role: null, priority: 0 }));
+  }
   return (written ?? []).map(({ address, weight, role, priority }) => ({
     address: addressText(address),
     weight,
     role,
     priority,
   }));
+}
+
+/** `tcp://host:port`, `ipc:///path` or `inproc://name`. */
+export function endpointText(address: ZmqAddress): string {
+  if (address.transport === "inproc") return `inproc://${address.name}`;
+  return address.transport === "unix" ? `ipc://${address.path}` : `tcp://${addressText(address)}`;
 }
 
 /** `host:port`, `[::1]:port` or `unix:/path`. */

@@ -33,7 +33,7 @@ import type {
   UpstreamProtocol,
 } from "./contract.ts";
 import { dial } from "./dial.ts";
-import { type TlsMaterial, tlsMaterial } from "./dial_tls.ts";
+import { type Dialled, type TlsMaterial, tlsMaterial } from "./dial_tls.ts";
 import { OperatorWord } from "./operator_word.ts";
 import { Prober } from "./prober.ts";
 import { RequiredUpstreamError } from "./required_upstream_error.ts";
@@ -62,6 +62,8 @@ type OpenSession = (host: Omit<SessionHost, "tls" | "alpn">) => Promise<Session<
 const mostWarm = 64;
 /** How often gauges are written and pools looked at. */
 const slowMs = 100;
+/** Descriptors are free this long after their connections were closed. */
+const roomMs = 5;
 /** A tick that comes so late means that this process had no turn. */
 const stallMs = 100;
 
@@ -82,6 +84,7 @@ export class BuiltUpstream {
   // deno-lint-ignore no-explicit-any
   readonly protocol: UpstreamProtocol<any, any, any>;
   readonly #init: UpstreamsInit;
+  readonly #siblings: Upstreams;
   readonly #log: Log;
   readonly #tls: TlsMaterial | undefined;
   readonly #metrics: CallMetrics;
@@ -102,6 +105,7 @@ export class BuiltUpstream {
     this.plan = plan;
     this.protocol = protocol;
     this.#init = init;
+    this.#siblings = siblings;
     const log = this.#log = init.logger(`upstreams.${name}`);
     this.#tls = tlsMaterial(plan);
     this.#capacity = protocol.pipeline?.(plan) ?? plan.pool.pipeline;
@@ -126,6 +130,7 @@ export class BuiltUpstream {
       throttle: this.throttle,
       metrics: this.#metrics,
       pool: (endpoint) => this.#poolOf(endpoint),
+      allEndpoints: () => this.endpoints.values(),
       dial: async (endpoint) => (await this.#dial(endpoint)).stream,
       fallback: () => plan.fallback === null ? undefined : siblings.caller(plan.fallback),
     });
@@ -227,9 +232,25 @@ export class BuiltUpstream {
     });
   }
 
-  #dial({ spec }: Endpoint): ReturnType<typeof dial> {
+  /** Where this process has no descriptor left, idle connections make room for those that somebody waits for. */
+  async #dial(endpoint: Endpoint): Promise<Dialled> {
     const { protocol, plan } = this;
-    return dial(this.name, spec, this.#tls, protocol.alpn(plan), plan.timeouts.connect);
+    const once = () => dial(this.name, endpoint.spec, this.#tls, protocol.alpn(plan), plan.timeouts.connect);
+    try {
+      return await once();
+    } catch (error) {
+      if ((error as UpstreamError).failure !== "full") throw error;
+      const pool = this.pools.get(endpoint);
+      if (pool?.waiters === 0 || !await this.#siblings.makeRoom()) throw error;
+      return await once();
+    }
+  }
+
+  /** Closes half of the idle connections; returns how many. */
+  closeIdle(): number {
+    let closed = 0;
+    for (const pool of this.pools.values()) closed += pool.closeIdle();
+    return closed;
   }
 
   // deno-lint-ignore no-explicit-any
@@ -309,6 +330,7 @@ export class BuiltUpstream {
 export class Upstreams {
   readonly all: ReadonlyMap<string, BuiltUpstream>;
   readonly #clock: Clock;
+  #room: Promise<boolean> | undefined;
 
   /** Throws what a certificate that cannot be read throws; everything belongs to `scope`. */
   constructor(init: UpstreamsInit, scope: Scope) {
@@ -357,6 +379,22 @@ export class Upstreams {
   /** Does what an operator has said; of an upstream that this plan has not, nothing. */
   obey(command: UpstreamCommand): void {
     this.all.get(command.upstream)?.obey(command);
+  }
+
+  /**
+   * Closes half of the idle connections, once for all who ask at the same time; false where there are none.
+   * Resolves when their descriptors are free.
+   */
+  makeRoom(): Promise<boolean> {
+    return this.#room ??= this.#makeRoom();
+  }
+
+  async #makeRoom(): Promise<boolean> {
+    let closed = 0;
+    for (const one of this.all.values()) closed += one.closeIdle();
+    await new Promise((resolve) => setTimeout(resolve, roomMs));
+    this.#room = undefined;
+    return closed > 0;
   }
 
   caller(name: string): UpstreamCaller {
