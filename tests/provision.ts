@@ -347,7 +347,8 @@ async function listen(stream: ReadableStream<Uint8Array>, said: { text: string }
   }
 }
 
-async function findOrInstall(row: ServerRow): Promise<string> {
+/** The path of a program, installed where it is missing. Throws Error with why it cannot be had. */
+export async function findOrInstall(row: Pick<ServerRow, "program" | "package">): Promise<string> {
   const found = await find(row.program);
   if (found) return found;
   const trouble = await install(row.package);
