@@ -60,7 +60,7 @@ export class BreakerTimes {
   constructor(openMs: number, probeLifeMs: number) {
     this.#unitMs = Math.max(1, Math.floor(openMs / 256));
     this.#coarseMs = Math.max(1, probeLifeMs / 16);
-    this.#farthest = Math.ceil(openMs * (1 + jitterShare) / this.#unitMs) + 2;
+    this.#farthest = Math.ceil(openMs * (1 + jitterShare) / this.#unitMs) + 16;
   }
 
   open(untilMs: number, force: number): number {
