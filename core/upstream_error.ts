@@ -27,7 +27,7 @@ export const failures = {
   status: "upstream_failed",
   /** Nobody to ask: no endpoint is known or usable. */
   unavailable: "upstream_unavailable",
-  /** No free connection within `pool.wait`, or as many wait as may. Local: says nothing of the endpoint. */
+  /** No free connection within `pool.wait`, as many wait as may, or no descriptor is left here. Local: says nothing of the endpoint. */
   full: "upstream_full",
   /** The breaker is open. Local. */
   breaker: "breaker_open",

@@ -68,8 +68,11 @@ export class Prober implements TryOwner {
 
   failed(one: Try, error: UpstreamError): void {
     this.#running.delete(one.endpoint);
-    // All connections are busy: whoever is busy lives.
-    if (error.failure === "full") return this.#health.probed(one.endpoint, true, "");
+    if (error.failure === "full") {
+      // All connections are busy: whoever is busy lives. Without any, it is this process that has no descriptor left.
+      if (one.pool.size > 0) this.#health.probed(one.endpoint, true, "");
+      return;
+    }
     this.#health.probed(one.endpoint, false, error.message);
   }
 

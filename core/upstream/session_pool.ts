@@ -179,6 +179,14 @@ export class SessionPool {
     if (open + this.#dialling < Math.min(warm, this.#parts.plan.pool.connections)) this.#dial();
   }
 
+  /** Closes half of the idle sessions, at least one, those first that have been idle for longest; returns how many. */
+  closeIdle(): number {
+    const idle = [...this.#held].filter(({ session }) => session.open && session.inflight === 0);
+    idle.sort((a, b) => a.idleSince - b.idleSince).splice(Math.ceil(idle.length / 2));
+    for (const { session } of idle) session.close();
+    return idle.length;
+  }
+
   /** The endpoint is gone or the worker stops: idle sessions end now, others when they are through; `now`: all now. */
   close(now = false): void {
     this.#closed = true;
