@@ -56,11 +56,6 @@ Deno.test("no idempotent call fails over 100 restarts of a backend with idle con
     assert.deepEqual([idle!.failed, load!.failed], [0, 0], JSON.stringify([idle, load]));
   });
 });
-  // Connections were there to become stale.
-  assert.ok(idle!.idleConnections >= 80 * 2, JSON.stringify(idle));
-  assert.ok(load!.idleConnections >= 20 * 8, JSON.stringify(load));
-  assert.deepEqual([idle!.failed, load!.failed], [0, 0], JSON.stringify([idle, load]));
-});
 
 Deno.test("no POST reaches a backend twice while it is killed and started again", async () => {
   const figures = await posts({ restarts: 4, clients: 12 });
