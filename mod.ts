@@ -19,6 +19,7 @@ export type {
   RedisArgument,
   RedisValue,
   RequestInfo,
+  SurveyReply,
   Upstream,
   UpstreamCallOptions,
   UserStats,
@@ -31,6 +32,8 @@ export { ServiceError } from "./core/errors.ts";
 export { type FailureKind, UpstreamError } from "./core/upstream_error.ts";
 export { RedisError } from "./protocols/redis/redis_error.ts";
 export { ManifestError, type RunOptions, type Service } from "./core/supervisor/run.ts";
+export { Multipart, multipart, ZmqMessage } from "./protocols/zmq/message.ts";
+export type { ZmqHandler } from "./protocols/zmq/handler.ts";
 export { weirVersion as version } from "./core/version.ts";
 
 /**

@@ -12,6 +12,7 @@ import { http } from "./protocols/http/mod.ts";
 import { redisUpstream } from "./protocols/redis/mod.ts";
 import { thriftUpstream } from "./protocols/thrift/client/mod.ts";
 import { thrift } from "./protocols/thrift/mod.ts";
+import { zmqUpstream } from "./protocols/zmq/client/mod.ts";
 import { zmq } from "./protocols/zmq/protocol.ts";
 
 /** Every protocol that listeners can speak. */
@@ -23,5 +24,5 @@ export const serverFilters = [admit] as const;
 /** Every protocol that upstreams can speak, and the policies of their stacks. */
 export const upstreamParts: UpstreamParts = {
   ...policies,
-  protocols: [httpUpstream, redisUpstream, framesUpstream, thriftUpstream],
+  protocols: [httpUpstream, redisUpstream, framesUpstream, thriftUpstream, zmqUpstream],
 };

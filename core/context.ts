@@ -70,6 +70,13 @@ export interface UpstreamCallOptions {
   onReplyMeta?: (meta: Readonly<Record<string, string>>) => void;
 }
 
+/** One reply to a survey. */
+export interface SurveyReply {
+  /** Address of the endpoint that answered. */
+  readonly endpoint: string;
+  readonly value: unknown;
+}
+
 /**
  * A named upstream as a handler sees it. Which methods work depends on its protocol; the others throw a TypeError that
  * says so. All reject with UpstreamError where the upstream cannot be had.
@@ -99,8 +106,26 @@ export interface Upstream {
   ): Promise<{ unsubscribe(): void }>;
   /** frames: sends one frame, resolves with its reply. */
   request(frame: Uint8Array, options?: UpstreamCallOptions): Promise<Uint8Array>;
-  /** frames `oneWay`: resolves when the frame was handed to the kernel. */
-  send(frame: Uint8Array, options?: UpstreamCallOptions): Promise<void>;
+  /**
+   * zmq, sockets dealer, req and pair: sends a message, resolves with the value of its reply; of one with several parts
+   * with an array of their values. What may be sent twice (`idempotent`) is tried again elsewhere.
+   */
+  request(message: unknown, options?: UpstreamCallOptions): Promise<unknown>;
+  /**
+   * frames `oneWay`: resolves when the frame was handed to the kernel. zmq, sockets push and pair: when the message is in
+   * the queue of a connection; waits while that is full.
+   */
+  send(message: unknown, options?: UpstreamCallOptions): Promise<void>;
+  /**
+   * zmq, sockets pub and xpub: to all subscribers of topics that `topic` begins with; who is not there misses it.
+   * Resolves when it is on its way; rejects where it is on none.
+   */
+  publish(topic: string, message: unknown): Promise<void>;
+  /**
+   * zmq, socket dealer: asks all endpoints at once, resolves with the replies that came within `timeoutMs` (and
+   * `timeouts.attempt`), in the order in which they came.
+   */
+  survey(message: unknown, options?: { timeoutMs?: number }): Promise<SurveyReply[]>;
   /**
    * thrift: calls `method` with arguments by name, resolves with what it returns; a oneway method when the call was
    * handed to the kernel. Throws TypeError for arguments that the IDL does not allow. Rejects with ThriftException where

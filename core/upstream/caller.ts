@@ -155,7 +155,7 @@ export class UpstreamCaller implements Caller<unknown, unknown>, TryOwner {
     }
     const before = call.tried.length;
     for (let n = 0; n < mostPasses; n++) {
-      const endpoint = this.#parts.selector.pick(call, now);
+      const endpoint = call.options.endpoint ?? this.#parts.selector.pick(call, now);
       if (!endpoint) break;
       if (n > 0 && call.tried.includes(endpoint)) break;
       call.asked(endpoint);

@@ -108,6 +108,8 @@ export interface CallOptions {
   /** Shorter limit than the plan's `timeouts.total`, in ms. */
   timeoutMs?: number;
   signal?: AbortSignal;
+  /** Ask this one, whatever balancer and health say. */
+  endpoint?: Endpoint;
 }
 
 /** On whose behalf a call is made: the request in this worker, or nobody in particular. */
@@ -169,6 +171,15 @@ export interface UpstreamProtocol<Request, Reply, Handle> {
   readonly pipeline?: (plan: UpstreamPlan) => number | undefined;
   /** Speaks over a connected (and, with `tls`, authenticated) stream; handshakes of its own count as connecting. */
   connect(stream: ByteStream, host: SessionHost): Session<Request, Reply> | Promise<Session<Request, Reply>>;
+  /**
+   * In place of {@link connect}, for protocols whose connections are no byte streams: makes one by itself, within
+   * `timeouts.connect`. Rejects with UpstreamError.
+   */
+  open?(host: Omit<SessionHost, "tls" | "alpn">): Promise<Session<Request, Reply>>;
+  /** The plan as the protocol can use it: how many connections it needs, how long they are kept. */
+  adapt?(plan: UpstreamPlan): UpstreamPlan;
+  /** Resolves when sessions that were closed have let go of everything; bounded. The worker waits for it at its end. */
+  released?(): Promise<void>;
   judge(reply: Reply): Verdict;
   /** The reply is not used (a lost hedge, a retried status): free what it holds. */
   discard?(reply: Reply): void;

@@ -97,10 +97,11 @@ export class BuiltUpstream {
   #tickAt = -Infinity;
   #draining = new Set<SessionPool>();
 
-  constructor(name: string, plan: UpstreamPlan, init: UpstreamsInit, siblings: Upstreams, scope: Scope) {
+  constructor(name: string, declared: UpstreamPlan, init: UpstreamsInit, siblings: Upstreams, scope: Scope) {
     const { parts, stats, shared, clock } = init;
-    const protocol = parts.protocols.find((one) => one.name === plan.protocol);
-    if (!protocol) throw new TypeError(`Cannot call upstreams.${name}: no protocol ${plan.protocol}`);
+    const protocol = parts.protocols.find((one) => one.name === declared.protocol);
+    if (!protocol) throw new TypeError(`Cannot call upstreams.${name}: no protocol ${declared.protocol}`);
+    const plan = protocol.adapt?.(declared) ?? declared;
     this.name = name;
     this.plan = plan;
     this.protocol = protocol;
@@ -141,6 +142,7 @@ export class BuiltUpstream {
     scope.defer(() => {
       this.caller.close();
       for (const pool of [...this.pools.values(), ...this.#draining]) pool.close(true);
+      return protocol.released?.();
     });
   }
 
@@ -256,6 +258,7 @@ export class BuiltUpstream {
   // deno-lint-ignore no-explicit-any
   async #open(host: Omit<SessionHost, "tls" | "alpn">): Promise<Session<any, any>> {
     const { protocol, plan } = this;
+    if (protocol.open) return await protocol.open(host);
     const { stream, tls, alpn } = await this.#dial(host.endpoint);
     // A handshake of the protocol's own counts as connecting.
     let late = false;

@@ -2,7 +2,7 @@
  * What `ctx.upstream(name)` answers to methods of other protocols: a handle extends {@link UpstreamHandle} and overrides
  * the methods its protocol speaks; the others throw a TypeError that names upstream and protocol.
  */
-import type { RedisArgument, RedisValue, Upstream, UpstreamCallOptions } from "../context.ts";
+import type { RedisArgument, RedisValue, SurveyReply, Upstream, UpstreamCallOptions } from "../context.ts";
 
 /** "Cannot fetch on upstream cache: it speaks redis". */
 export function unsupported(
@@ -43,12 +43,21 @@ export abstract class UpstreamHandle implements Upstream {
     throw unsupported("subscribe", this);
   }
 
-  request(_frame: Uint8Array, _options?: UpstreamCallOptions): Promise<Uint8Array> {
+  // deno-lint-ignore no-explicit-any
+  request(_message: unknown, _options?: UpstreamCallOptions): Promise<any> {
     throw unsupported("request", this);
   }
 
-  send(_frame: Uint8Array, _options?: UpstreamCallOptions): Promise<void> {
+  send(_message: unknown, _options?: UpstreamCallOptions): Promise<void> {
     throw unsupported("send", this);
+  }
+
+  publish(_topic: string, _message: unknown): Promise<void> {
+    throw unsupported("publish", this);
+  }
+
+  survey(_message: unknown, _options?: { timeoutMs?: number }): Promise<SurveyReply[]> {
+    throw unsupported("survey", this);
   }
 
   call<T = unknown>(

@@ -2,8 +2,6 @@
  * How the parts of a message are encoded: json (RFC 8259, UTF-8), msgpack (with its timestamps as Date), raw (bytes as
  * they are; text is sent as UTF-8). Does no I/O.
  */
-import { decode as unpack, encode as pack } from "@msgpack/msgpack";
-
 /** Names of codecs, as manifests write them. */
 export type CodecName = "json" | "msgpack" | "raw";
 
@@ -23,12 +21,17 @@ const encoder = new TextEncoder();
 /** Up to this many bytes of ASCII are put together without the decoder, which costs more than they do. */
 const shortText = 24;
 
-/** The codec of that name. */
-export function codecOf(name: CodecName): Codec {
+/** The codec of that name; its library is loaded where there is one. */
+export async function loadCodec(name: CodecName): Promise<Codec> {
+  return codecs[name] ??= (await import("./msgpack_codec.ts")).msgpack;
+}
+
+/** The same where it needs no library, or that has been loaded. */
+export function loadedCodec(name: CodecName): Codec | undefined {
   return codecs[name];
 }
 
-const codecs: Readonly<Record<CodecName, Codec>> = {
+const codecs: Partial<Record<CodecName, Codec>> = {
   json: {
     name: "json",
     keepsBytes: false,
@@ -38,13 +41,6 @@ const codecs: Readonly<Record<CodecName, Codec>> = {
       if (text === undefined) throw new TypeError(`Cannot encode a ${typeof value} as JSON`);
       return encoder.encode(text);
     },
-  },
-  msgpack: {
-    name: "msgpack",
-    keepsBytes: false,
-    // Binary values must not be views of memory that the next message overwrites.
-    decode: (bytes) => unpack(new Uint8Array(bytes)),
-    encode: (value) => pack(value === undefined ? null : value, { ignoreUndefined: true }),
   },
   raw: {
     name: "raw",

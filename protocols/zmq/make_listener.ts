@@ -6,7 +6,7 @@ import type { ZmqListenerPlan } from "../../core/manifest/plan.ts";
 import type { SocketServer } from "../../core/protocol.ts";
 import type { Scope } from "../../core/scope.ts";
 import type { Service } from "../../core/service.ts";
-import { type Codec, codecOf } from "./codec.ts";
+import { type Codec, loadCodec } from "./codec.ts";
 import { joinContext } from "./context.ts";
 import { curveOf } from "./curve.ts";
 import { handlerOf, type Replies, type ReplyParts, serviceOf } from "./handler.ts";
@@ -31,7 +31,7 @@ const replies: Readonly<Record<ZmqListenerPlan["socket"], Replies>> = {
 /** Throws Error where libzmq is missing, TypeError for a plan that cannot work. */
 export async function makeListener(host: ZmqHost, scope: Scope): Promise<SocketServer> {
   const { plan } = host;
-  const codec = codecOf(plan.codec);
+  const codec = await loadCodec(plan.codec);
   const pooled = plan.run !== "inline";
   const service = pooled
     ? poolService(host, codec, replies[plan.socket])

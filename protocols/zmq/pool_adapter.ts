@@ -1,7 +1,7 @@
 /** The zmq side of a pool thread: decodes, calls the handler, encodes. Loaded by the thread, not by the worker. */
 import type { Context } from "../../core/context.ts";
 import { ServiceError } from "../../core/errors.ts";
-import { codecOf } from "./codec.ts";
+import { loadCodec } from "./codec.ts";
 import { encodeReply, handlerOf } from "./handler.ts";
 import { ZmqMessage } from "./message.ts";
 import { fromPool, type PoolPayload, replyToPool } from "./pool_call.ts";
@@ -14,7 +14,7 @@ export function make(
   const serve = handlerOf(handler, "the handler of a pool");
   return async (payload, context) => {
     const { codec: name, replies, topic, identity, parts } = fromPool(payload);
-    const codec = codecOf(name);
+    const codec = await loadCodec(name);
     let values: unknown[];
     try {
       values = parts.map((part) => codec.decode(part));
