@@ -34,7 +34,13 @@ async function askProgram(inspector: string): Promise<StackAnswer> {
     stdout: "piped",
     stderr: "null",
   }).spawn();
-  const timer = setTimeout(() => child.kill("SIGKILL"), programMs);
+  const timer = setTimeout(() => {
+    try {
+      child.kill("SIGKILL");
+    } catch {
+      // It has ended by itself; its output is on the way.
+    }
+  }, programMs);
   try {
     const writer = child.stdin.getWriter();
     await writer.write(new TextEncoder().encode(JSON.stringify({ inspector, timeoutMs: governorMs })));

@@ -16,6 +16,8 @@ Deno.test("every meta page is answered within 200 ms while every worker spins", 
       listeners: {
         api: { protocol: "http", listen: `127.0.0.1:${port}`, handler: handlers, deadline: "60s" },
       },
+      // Pages of one upstream are asked for by the listener's name.
+      upstreams: { api: { protocol: "http", discover: { static: [`127.0.0.1:${port}`] }, breaker: {} } },
     },
   });
   const spinning = await spinAll(port, (await weir.workers()).map(({ pid }) => String(pid)));
