@@ -319,7 +319,8 @@ export class BuiltUpstream {
       pool.close();
     }
     if (this.#keptOpen > 0) {
-      for (const endpoint of added) {
+      // Also those that came when there were enough.
+      for (const endpoint of this.endpoints.values()) {
         if (this.pools.size >= mostWarm) break;
         this.#poolOf(endpoint);
       }
