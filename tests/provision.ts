@@ -372,8 +372,8 @@ async function find(program: string): Promise<string | undefined> {
   }
 }
 
-/** Several test files may ask at once; apt has one lock, which it waits for. */
-async function install(name: string): Promise<string> {
+/** Installs a Debian package; what went wrong, or an empty text. Several test files may ask at once: apt waits for its lock. */
+export async function install(name: string): Promise<string> {
   if (Deno.build.os !== "linux") return "installing is only known for Debian and its children";
   // a package must not start its service by itself
   const environment = { DEBIAN_FRONTEND: "noninteractive", RUNLEVEL: "1" };

@@ -16,11 +16,15 @@
  */
 
 /** `["list", "i32"]`, `["map", "string", "i64"]`, `["struct", "Inner"]`; or the name of a plain type. */
-export type TypeForm = string | readonly ["struct", string] | readonly ["list" | "set", TypeForm] | readonly [
-  "map",
-  TypeForm,
-  TypeForm,
-];
+export type TypeForm =
+  | string
+  | readonly ["struct", string]
+  | readonly ["list" | "set", TypeForm]
+  | readonly [
+    "map",
+    TypeForm,
+    TypeForm,
+  ];
 
 type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
 
@@ -118,7 +122,14 @@ const everything = {
   farther: true,
 };
 
-const defaults = { number: 42, word: "eins", yes: true, numbers: [1, 2, 3], sizes: [["small", 1]], ratio: 0.5 };
+const defaults = {
+  number: 42,
+  word: "eins",
+  yes: true,
+  numbers: [1, 2, 3],
+  sizes: [["small", 1]],
+  ratio: 0.5,
+};
 
 /** In the order in which they are asked. */
 export const cases: readonly Case[] = [
@@ -151,7 +162,11 @@ export const cases: readonly Case[] = [
     { ...defaults, absent: "here" },
     { number: 0, word: "", yes: false, numbers: [], sizes: [], ratio: 0 },
   ]),
-  one({ category: "default", kind: "echo", method: "echoDefaults", type: ["struct", "Defaults"] }, [{}], defaults),
+  one(
+    { category: "default", kind: "echo", method: "echoDefaults", type: ["struct", "Defaults"] },
+    [{}],
+    defaults,
+  ),
   ...echo("all", "echoEverything", ["struct", "Everything"], [everything]),
   one({ category: "args", kind: "returns", method: "several" }, ["t", 5, true], "t 5 yes"),
   one({ category: "args", kind: "returns", method: "several" }, ["", -1, false], " -1 no"),

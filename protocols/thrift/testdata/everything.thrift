@@ -41,7 +41,7 @@ service Test extends shared.Base {
   string hello(1: string name),
   i64 add(1: i64 left, 2: i64 right = 5),
   string fail(1: string how) throws (1: NotFound missing, 2: shared.Refused refused),
-  list<string> split(1: string text, 2: string by) (annotated = "yes"),
+  list<string> split(1: string text, 2: string by),
   oneway void shout(1: string text),
   string heard(),
   map<string, string> who(),

@@ -1,7 +1,9 @@
 """The Python libraries of the matrix behind one face: thriftpy2, thriftpy (Debian's), and Apache Thrift's own."""
+import array
 import importlib
 import os
 import sys
+import types
 
 
 def library(told):
@@ -14,6 +16,11 @@ class Thriftpy:
     def __init__(self, told):
         self.root = told["library"]
         load = importlib.import_module(self.root).load
+        if self.root == "thriftpy":
+            # Its compact protocol calls a method that Python 3.9 took away.
+            class Array(array.array):
+                tostring = array.array.tobytes
+            self.module("protocol.compact").array = types.SimpleNamespace(array=Array)
         folder = told["folder"]
         self.idl = load(os.path.join(folder, "interop.thrift"), module_name="interop_thrift")
         self.shapes = self.idl.shapes
@@ -113,13 +120,13 @@ class Apache:
 
     def __init__(self, told):
         sys.path.insert(0, os.path.join(told["folder"], "gen-py"))
-        self.types = [importlib.import_module("interop.ttypes"), importlib.import_module("shapes.ttypes")]
+        self.modules = [importlib.import_module("interop.ttypes"), importlib.import_module("shapes.ttypes")]
         from thrift.Thrift import TApplicationException, TException
         self.unknown = TApplicationException
         self.failure = (OSError, EOFError, TException)
 
     def make(self, name):
-        return next(getattr(types, name) for types in self.types if hasattr(types, name))
+        return next(getattr(one, name) for one in self.modules if hasattr(one, name))
 
     def factories(self, configuration):
         from thrift.protocol import TBinaryProtocol, TCompactProtocol
