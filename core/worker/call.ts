@@ -20,7 +20,8 @@ export interface CallPeer {
   readonly gone: boolean;
   readonly left: boolean;
   watchers: Set<() => void> | undefined;
-  peerLeft(): boolean;
+  /** With the time now (monotonic ms), what was seen a moment ago will do. */
+  peerLeft(now?: number): boolean;
 }
 
 /** What all calls of one listener share. */

@@ -7,6 +7,7 @@ import type { Reason } from "../reasons.ts";
 import type { Guard } from "./guard.ts";
 import { lastWriter } from "./last_writer.ts";
 import { socketCalls } from "./libc.ts";
+import { peerWatch } from "./peer_watch.ts";
 
 /** See {@link Connection}. */
 export class GuardedConnection implements Connection {
@@ -47,11 +48,15 @@ export class GuardedConnection implements Connection {
   gone = false;
   opaque = false;
   left = false;
+  /** What the {@link peerWatch} knows; `left` only once somebody asked, because that ends what waits. */
+  departed = false;
   /** Called when it ends, for handlers that asked for a signal. */
   watchers: Set<() => void> | undefined;
   kill: (reason: Reason) => void;
   finish: () => void;
   readonly #guard: Guard;
+  /** Its number in the {@link peerWatch}; 0 where it is not in it. */
+  #watched = 0;
 
   constructor(
     guard: Guard,
@@ -83,9 +88,15 @@ export class GuardedConnection implements Connection {
     this.guessed = false;
   }
 
-  peerLeft(): boolean {
+  peerLeft(now?: number): boolean {
     if (this.left || this.gone) return true;
-    return this.opaque && (this.left = socketCalls()?.peerClosed(this.fd) ?? false);
+    if (!this.opaque || this.fd < 0) return false;
+    if (now !== undefined && this.#watched > 0) {
+      peerWatch()!.look(now);
+      return this.left = this.departed;
+    }
+    if (now !== undefined) this.#watched = peerWatch()?.add(this.fd, this) ?? 0;
+    return this.left = socketCalls()?.peerClosed(this.fd) ?? false;
   }
 
   detach(): number {
@@ -108,6 +119,7 @@ export class GuardedConnection implements Connection {
     } catch {
       // Taken by the runtime's server or closed by the peer: closed is what we want.
     }
+    if (this.#watched > 0) peerWatch()!.forget(this.#watched);
     if (this.watchers) { for (const watcher of [...this.watchers]) watcher(); }
     this.#guard.remove(this, reason);
   }

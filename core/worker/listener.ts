@@ -286,7 +286,7 @@ export class Listener implements ListenerHost<any, any, any>, CallHost {
   #hasLeft(call: RequestCall, now: number): boolean {
     const { connection } = call;
     return connection.gone ||
-      (call.answer !== undefined && now - call.startedAt > turnMs && connection.peerLeft());
+      (call.answer !== undefined && now - call.startedAt > turnMs && connection.peerLeft(now));
   }
 
   #unusable(call: RequestCall, answer: unknown): Refusal {
