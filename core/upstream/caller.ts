@@ -249,6 +249,11 @@ export class UpstreamCaller implements Caller<unknown, unknown>, TryOwner {
     // The other one may still make it.
     if (call.current || call.second) return;
     (call.errors ??= []).push(error);
+    // Taken away while a connection to it was waited for: no attempt that a budget need pay for.
+    if (error.failure === "unavailable" && one.endpoint.removed && call.tried.length <= mostPasses) {
+      call.attempts--;
+      return this.#attempt(call, now, false);
+    }
     const refusal = refusalOf(call, one, error);
     // All connections that idled may have ended at once, and the next one may be another of them.
     if (refusal !== error.failure && call.forgiven < mostForgiven) call.forgiven++;
@@ -269,6 +274,12 @@ export class UpstreamCaller implements Caller<unknown, unknown>, TryOwner {
     if (call.ended || elsewhere || call.owner.abandoned) return false;
     // Nobody would wait for it: the budget is for those that can still make it.
     if (now + retryAfterMs >= call.deadlineAt) return false;
+    // All connections to one endpoint are busy: that helps only where there is another one.
+    if (failure === "full") {
+      const other = this.#parts.selector.pick(call, now);
+      if (!other || call.tried.includes(other)) return false;
+      failure = "refused";
+    }
     const safe = !one.sent || call.options.idempotent === true;
     const attempts = call.attempts - call.forgiven;
     const waitMs = this.#parts.retry.next(failure, status, attempts, safe, retryAfterMs, now);

@@ -373,3 +373,27 @@ Deno.test("UpstreamCaller does not count attempts on connections that were endin
   await settled();
   assert.deepEqual([counted, call.value], [[0, 0, 1, 2], "reset"]);
 });
+
+Deno.test("UpstreamCaller goes to another endpoint when all connections of one are busy, and only then", async () => {
+  for (const endpoints of [2, 1]) {
+    const { caller, clock, pools, network, owner } = scriptedCaller(
+      { pool: { connections: 1, warm: 0, wait: "20ms" } },
+      { attempts: 2, endpoints },
+    );
+    // The first holds the only connection of the first endpoint; with two endpoints, the second that of the second.
+    const calls = Array.from({ length: endpoints + 1 }, () => ending(caller.call("a", owner, {})));
+    await settled();
+    if (endpoints === 2) network(1).sessions[0]!.answer("200");
+    await settled();
+    clock.advance(300);
+    for (const pool of pools.values()) pool.expire(clock.now());
+    await settled();
+    if (endpoints === 1) assert.equal(calls.at(-1)!.value, "full");
+    else {
+      assert.equal(network(1).sessions[0]!.attempts.length, 1);
+      network(1).sessions[0]!.answer("200");
+      await settled();
+      assert.equal(calls.at(-1)!.value, "200");
+    }
+  }
+});
