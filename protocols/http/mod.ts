@@ -1,5 +1,6 @@
 /** HTTP/1.1, HTTP/2 and WebSocket as a protocol of core/protocol.ts. */
 import { Refusal } from "../../core/errors.ts";
+import { isRpcId, parseBaggage, traceIdOf, validTraceparent } from "../../core/trace_context.ts";
 import type { RequestInfo } from "../../core/context.ts";
 import type { HttpListenerPlan } from "../../core/manifest/plan.ts";
 import type { Protocol } from "../../core/protocol.ts";
@@ -50,20 +51,39 @@ function statusOf(answer: unknown): number {
   return instantStatus(answer) || answer.status || -1;
 }
 
-/** Headers that name the caller and its request. Too long or unprintable ids are not taken over. */
+/** Headers that name the caller, its request and what travels with it. What is too long or makes no sense is not taken over. */
 function identify(request: Request): Partial<RequestInfo> {
-  let id: string | undefined, trace: string | undefined, client: string | undefined;
+  let id: string | undefined, rpcId: string | undefined, client: string | undefined;
+  let traceparent: string | undefined, baggage: string | undefined;
   for (const [name, value] of rawFields(request)) {
     // Names are of any case: only what is as long as one that is looked for is looked at.
-    if (name.length === 12 && id === undefined && name.toLowerCase() === "x-request-id") id = value;
-    else if (name.length === 11 && trace === undefined && name.toLowerCase() === "traceparent") {
-      trace = value.split("-")[1];
-    } else if (name.length === 13 && client === undefined && name.toLowerCase() === "x-client-name") {
-      client = value;
+    switch (name.length) {
+      case 7:
+        if (name.toLowerCase() === "baggage") baggage = baggage === undefined ? value : `${baggage},${value}`;
+        break;
+      case 8:
+        if (rpcId === undefined && name.toLowerCase() === "x-rpc-id") rpcId = value;
+        break;
+      case 11:
+        if (traceparent === undefined && name.toLowerCase() === "traceparent") traceparent = value;
+        break;
+      case 12:
+        if (id === undefined && name.toLowerCase() === "x-request-id") id = value;
+        break;
+      case 13:
+        if (client === undefined && name.toLowerCase() === "x-client-name") client = value;
     }
   }
-  id ??= trace;
-  return { ...(isPlain(id) ? { id } : {}), ...(isPlain(client) ? { client } : {}) };
+  const trace = traceparent === undefined ? undefined : validTraceparent(traceparent);
+  const meta = baggage === undefined ? undefined : parseBaggage(baggage);
+  id ??= trace && traceIdOf(trace);
+  return {
+    ...(isPlain(id) ? { id } : {}),
+    ...(rpcId !== undefined && isRpcId(rpcId) ? { rpcId } : {}),
+    ...(isPlain(client) ? { client } : {}),
+    ...(meta ? { meta } : {}),
+    ...(trace ? { trace } : {}),
+  };
 }
 
 function isPlain(text: string | undefined): text is string {

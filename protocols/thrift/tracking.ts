@@ -11,6 +11,8 @@
  *
  * Both sides speak the lower of their versions; who names none is taken for 1 and hears none.
  */
+import type { RequestInfo } from "../../core/context.ts";
+import { childTraceparent, isRpcId, validTraceparent } from "../../core/trace_context.ts";
 import type { FieldSchema, StructSchema, ThriftType } from "./schema.ts";
 import { type Fields, structCodec } from "./wire/struct_codec.ts";
 
@@ -51,23 +53,36 @@ export function negotiated(theirs: unknown): { version: number; reply: Fields } 
 /** At most this many entries of meta are taken over, each of at most this many characters. */
 const mostMeta = 64;
 const longestMeta = 4096;
+const printable = /^[\x21-\x7e]{1,128}$/;
+
+/** Under this key of meta the trace of W3C travels, where the request that is served belongs to one. */
+const traceKey = "traceparent";
 
 /** What a request header says of its request; what is not usable is left out. */
-export function requestOf(header: Fields): { id: string; rpcId: string; meta: Record<string, string> } {
+export function requestOf(header: Fields): Partial<RequestInfo> {
   const { request_id: id, seq, meta } = header;
   const taken: Record<string, string> = {};
   let count = 0;
+  let trace: string | undefined;
   for (const [key, value] of (meta as Map<string, string> | undefined) ?? []) {
-    if (key === "__proto__" || key.length + value.length > longestMeta || ++count > mostMeta) continue;
-    taken[key] = value;
+    if (key === traceKey) trace = validTraceparent(value);
+    else if (key !== "__proto__" && key.length + value.length <= longestMeta && ++count <= mostMeta) {
+      taken[key] = value;
+    }
   }
   return {
-    id: plain(id),
-    rpcId: /^[0-9]{1,9}(?:\.[0-9]{1,9}){0,31}$/.test(String(seq)) ? String(seq) : "",
+    ...(typeof id === "string" && printable.test(id) ? { id } : {}),
+    ...(typeof seq === "string" && isRpcId(seq) ? { rpcId: seq } : {}),
     meta: taken,
+    ...(trace ? { trace } : {}),
   };
 }
 
-function plain(text: unknown): string {
-  return typeof text === "string" && /^[\x21-\x7e]{1,128}$/.test(text) ? text : "";
+/** The meta of a request header: that of the request that is served, and its trace. */
+export function metaFor(
+  id: string,
+  meta: Readonly<Record<string, string>> | undefined,
+  trace: string | undefined,
+): Readonly<Record<string, string>> | undefined {
+  return trace === undefined ? meta : { ...meta, [traceKey]: childTraceparent(id, trace) };
 }

@@ -1,9 +1,11 @@
 /**
  * What `ctx.upstream(name)` is for http: the web's fetch, without its detours. Redirects are not followed, bodies are
  * neither unpacked nor asked for packed, and nothing is sent twice that must not be. The upstream is told the request id
- * (`x-request-id`) and how long its answer is waited for (`x-deadline-ms`, ms from when the call begins).
+ * (`x-request-id`), the place of the call in its tree (`x-rpc-id`), both in W3C's words (`traceparent`, `baggage`), and
+ * how long its answer is waited for (`x-deadline-ms`, ms from when the call begins).
  */
 import type { Upstream, UpstreamCallOptions } from "../../../core/context.ts";
+import { childTraceparent, formatBaggage } from "../../../core/trace_context.ts";
 import type { Caller, CallOptions, HandleContext } from "../../../core/upstream/contract.ts";
 import { UpstreamHandle } from "../../../core/upstream/wrong_protocol.ts";
 import { abortable } from "./abortable.ts";
@@ -61,8 +63,12 @@ export class HttpHandle extends UpstreamHandle {
   }
 
   #tell({ headers }: Outgoing, timeoutMs = Infinity): void {
-    const { requestId, deadlineAt } = this.#context;
+    const { requestId, deadlineAt, requestMeta, trace } = this.#context;
     if (printable.test(requestId) && !has(headers, "x-request-id")) headers.push("x-request-id", requestId);
+    if (!has(headers, "x-rpc-id")) headers.push("x-rpc-id", this.#context.nextRpcId());
+    if (!has(headers, "traceparent")) headers.push("traceparent", childTraceparent(requestId, trace));
+    const baggage = requestMeta === undefined || has(headers, "baggage") ? "" : formatBaggage(requestMeta);
+    if (baggage !== "") headers.push("baggage", baggage);
     if (has(headers, "x-deadline-ms")) return;
     const { plan, clock } = this.#caller;
     const left = Math.min(plan.timeouts.total, timeoutMs, deadlineAt - clock.now());

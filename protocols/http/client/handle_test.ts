@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { systemClock } from "../../../core/clock.ts";
+import { validTraceparent } from "../../../core/trace_context.ts";
 import type { UpstreamPlan } from "../../../core/manifest/plan.ts";
 import type { HandleContext } from "../../../core/upstream/contract.ts";
 import { provision } from "../../../tests/provision.ts";
@@ -45,8 +46,15 @@ Deno.test("fetch() sends path, query and fields, and what the upstream should kn
     assert.equal(response.status, 200);
     const { method, path, fields } = await response.json();
     assert.deepEqual([method, path], ["GET", "/users/7?full=1"]);
-    const { "x-deadline-ms": left, ...others } = fields;
-    assert.deepEqual(others, { host: caller.address, accept: "text/x", "x-b": "2", "x-request-id": "id-1" });
+    const { "x-deadline-ms": left, traceparent, ...others } = fields;
+    assert.deepEqual(others, {
+      host: caller.address,
+      accept: "text/x",
+      "x-b": "2",
+      "x-request-id": "id-1",
+      "x-rpc-id": "1.1",
+    });
+    assert.equal(validTraceparent(traceparent), traceparent);
     assert.equal(left, "3000");
     assert.deepEqual(caller.options[0], { method: "GET", idempotent: true });
   });
@@ -73,6 +81,19 @@ Deno.test("fetch() keeps an id that was given, and leaves out one that is no fie
     const { fields } = await (await upstream.fetch("/")).json();
     assert.equal(fields["x-request-id"], undefined);
   }, { requestId: "a\r\nx: y" });
+});
+
+Deno.test("fetch() passes on the trace and the texts that came with the request, unless it is told others", async () => {
+  const trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  await withServer(mirror, async ({ upstream }) => {
+    const { fields } = await (await upstream.fetch("/")).json();
+    assert.match(fields.traceparent, /^00-0af7651916cd43dd8448eb211c80319c-[0-9a-f]{16}-01$/);
+    assert.notEqual(fields.traceparent, trace);
+    assert.equal(fields.baggage, "tenant=seven%20of%20nine");
+    const own = { traceparent: "mine", baggage: "a=1", "x-rpc-id": "7" };
+    const { fields: told } = await (await upstream.fetch("/", { headers: own })).json();
+    assert.deepEqual([told.traceparent, told.baggage, told["x-rpc-id"]], ["mine", "a=1", "7"]);
+  }, { trace, requestMeta: { tenant: "seven of nine" } });
 });
 
 Deno.test("fetch() sends bodies of every kind", async () => {
@@ -122,12 +143,13 @@ Deno.test("fetch() takes path, fields and body of a Request that came in, but no
     });
     const { method, path, fields, body } = await (await upstream.fetch(came)).json();
     assert.deepEqual([method, path, body], ["PUT", "/a/b?c", "body"]);
-    const { "x-deadline-ms": _, ...others } = fields;
+    const { "x-deadline-ms": _, traceparent: __, ...others } = fields;
     assert.deepEqual(others, {
       host: caller.address,
       "x-kept": "1",
       "content-length": "4",
       "x-request-id": "id-1",
+      "x-rpc-id": "1.1",
     });
     // A stream cannot be sent twice, whatever the method is.
     assert.equal(caller.options[0]!.idempotent, false);

@@ -66,7 +66,8 @@ for (const [kind, keys] of kinds) {
       head.replace(/x-deadline-ms: \d+\r\n/, ""),
       "GET /%41?q=%20 HTTP/1.1\r\nhost: h.example\r\nx-latin: caf\xe9\r\n" +
         "x-forwarded-for: 127.0.0.1\r\nx-forwarded-proto: http\r\nx-forwarded-host: h.example\r\n" +
-        "forwarded: for=127.0.0.1;host=h.example;proto=http\r\nx-request-id: mine\r\n\r\n",
+        "forwarded: for=127.0.0.1;host=h.example;proto=http\r\nx-request-id: mine\r\n" +
+        "x-rpc-id: 1.1\r\n\r\n",
     );
   });
 

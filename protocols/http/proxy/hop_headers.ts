@@ -43,6 +43,7 @@ export const fates: ReadonlyMap<string, FateValue> = new Map([
   ["content-length", Fate.contentLength],
   ["expect", Fate.expect],
   ["x-request-id", Fate.requestId],
+  ["x-rpc-id", Fate.requestId],
   ["x-deadline-ms", Fate.deadline],
   ["x-forwarded-for", Fate.forwardedFor],
   ["x-forwarded-proto", Fate.forwardedProto],

@@ -111,7 +111,7 @@ export class ProxiedRequest implements HttpRequest {
         if (upgrade.toLowerCase() === "websocket") this.upgrade = "websocket";
       }
     }
-    const { id, address: peer } = context.request;
+    const { id, rpcId, address: peer } = context.request;
     const address = plainAddress(peer);
     const { scheme } = rules;
     const { host } = this;
@@ -131,7 +131,8 @@ export class ProxiedRequest implements HttpRequest {
       if (address !== "") headers.push("x-forwarded-for", address);
       headers.push("x-forwarded-proto", scheme, "x-forwarded-host", host, "forwarded", hop);
     }
-    headers.push("x-request-id", id);
+    // `traceparent` and `baggage` are passed on as they came: no span of this proxy is anywhere to be seen.
+    headers.push("x-request-id", id, "x-rpc-id", `${rpcId}.1`);
     this.headers = headers;
     return true;
   }

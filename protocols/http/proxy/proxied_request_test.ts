@@ -32,7 +32,7 @@ function refusalOf(fields: Fields, options = {}, with_ = rules): string {
 
 /** End-to-end fields without those that the proxy adds. */
 function passed(made: ProxiedRequest): string[] {
-  const own = /^(?:x-forwarded-.*|forwarded|x-request-id)$/;
+  const own = /^(?:x-forwarded-.*|forwarded|x-request-id|x-rpc-id)$/;
   return made.headers.filter((_, i) => !own.test(made.headers[i - i % 2]!));
 }
 
@@ -91,6 +91,7 @@ const spoofed: Fields = [
   ["X-Forwarded-Host", "b.example"],
   ["Forwarded", "for=1.1.1.1"],
   ["X-Request-Id", "theirs"],
+  ["X-Rpc-Id", "theirs"],
 ];
 
 for (const connection of [undefined, "x-forwarded-for, forwarded, x-request-id, x-forwarded-proto"]) {
@@ -98,7 +99,7 @@ for (const connection of [undefined, "x-forwarded-for, forwarded, x-request-id, 
     const made = proxied([...spoofed, ...(connection ? [["connection", connection]] as Fields : [])]);
     assert.deepEqual(made.headers, [
       ...["x-forwarded-for", "192.0.2.7", "x-forwarded-proto", "http", "x-forwarded-host", "a.example"],
-      ...["forwarded", "for=192.0.2.7;host=a.example;proto=http", "x-request-id", "id-1"],
+      ...["forwarded", "for=192.0.2.7;host=a.example;proto=http", "x-request-id", "id-1", "x-rpc-id", "1.1"],
     ]);
   });
 }
@@ -108,7 +109,14 @@ Deno.test("ProxiedRequest appends to forwarded fields of a trusted peer, and mak
     assert.deepEqual(proxied(spoofed, {}, address).headers, [
       ...["x-forwarded-for", "1.1.1.1, 2.2.2.2, 10.1.2.3", "x-forwarded-proto", "https"],
       ...["x-forwarded-host", "b.example"],
-      ...["forwarded", "for=1.1.1.1, for=10.1.2.3;host=a.example;proto=http", "x-request-id", "id-1"],
+      ...[
+        "forwarded",
+        "for=1.1.1.1, for=10.1.2.3;host=a.example;proto=http",
+        "x-request-id",
+        "id-1",
+        "x-rpc-id",
+        "1.1",
+      ],
     ]);
     assert.deepEqual(proxied([], {}, address).headers.slice(0, 6), [
       ...["x-forwarded-for", "10.1.2.3", "x-forwarded-proto", "http", "x-forwarded-host", "a.example"],

@@ -5,6 +5,7 @@ import type { Caller, CallOptions, HandleContext } from "../../../core/upstream/
 import { UpstreamHandle } from "../../../core/upstream/wrong_protocol.ts";
 import { writerFor } from "../answer.ts";
 import type { MethodCodec, ServiceCodec } from "../service_codec.ts";
+import { metaFor } from "../tracking.ts";
 import type { Mode } from "../wire/transport.ts";
 import type { Writer } from "../wire/wire.ts";
 import { ValueError } from "../wire/wire_error.ts";
@@ -66,7 +67,7 @@ export class ThriftHandle extends UpstreamHandle {
       protocol: mode.protocol,
       id: context.requestId,
       rpcId: context.nextRpcId(),
-      meta: context.requestMeta,
+      meta: metaFor(context.requestId, context.requestMeta, context.trace),
       onReplyMeta: options?.onReplyMeta,
     };
     return this.#caller.call(request, context, this.#options(name, options)) as Promise<T>;

@@ -38,11 +38,16 @@ struct Everything {
   12: shapes.Colour colour,
   13: Inner inner,
   14: Choice choice,
-  15: list<bool> bits,
-  16: map<i32, list<Inner>> nested,
-  17: bool no,
+  15: map<i32, list<Inner>> nested,
+  16: bool no,
+}
+
+/* Numbers far apart. */
+struct Sparse {
+  1: optional bool near,
   100: optional string far,
   1000: optional bool farther,
+  20000: optional i64 farthest,
 }
 
 /* What a server has read is not what was sent. */
@@ -77,12 +82,15 @@ service Interop extends shapes.Base {
   Inner echoStruct(1: Inner value) throws (1: Mismatch mismatch),
   Choice echoUnion(1: Choice value) throws (1: Mismatch mismatch),
   Defaults echoDefaults(1: Defaults value) throws (1: Mismatch mismatch),
+  Sparse echoSparse(1: Sparse value) throws (1: Mismatch mismatch),
   Everything echoEverything(1: Everything value) throws (1: Mismatch mismatch),
 
   /* "missing" and "refused" are thrown, "undeclared" is an error of the server, anything else is returned. */
   string fail(1: string how) throws (1: NotFound missing, 2: shapes.Refused refused),
   void failVoid(1: string how) throws (1: NotFound missing),
-  string several(1: string text, 3: i32 number, 2: bool yes),
+  string several(1: string text, 2: i32 number, 3: bool yes),
+  /* Numbers in another order than that of the declaration. */
+  string ordered(1: string text, 3: i32 number, 2: bool yes),
 
   oneway void shout(1: string text),
   /* Whether it was shouted. */

@@ -23,7 +23,7 @@ def ask(configuration, client, case):
     if kind == "who":
         return who(configuration, client)
     try:
-        if case["method"] == "several":
+        if case["method"] in ("several", "ordered"):
             # By name: libraries have two opinions on the order.
             sent = case["sent"]
             result = method(text=sent[0], number=sent[1], yes=sent[2])

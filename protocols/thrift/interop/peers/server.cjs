@@ -15,6 +15,7 @@ const handler = {
   },
   failVoid: (how, result) => how === "missing" ? result(make("NotFound", { key: "k" })) : result(null),
   several: (text, number, yes, result) => result(null, `${text} ${number} ${yes ? "yes" : "no"}`),
+  ordered: (text, number, yes, result) => handler.several(text, number, yes, result),
   shout: (text) => shouted.add(text),
   heard: (text, result) => result(null, shouted.has(text)),
   who: (result) => result(null, {}),

@@ -38,6 +38,8 @@ class Handler:
         number = next(one for one in others if not isinstance(one, bool))
         return "%s %d %s" % (text, number, "yes" if yes else "no")
 
+    ordered = several
+
     def shout(self, text):
         shouted.add(text)
 
