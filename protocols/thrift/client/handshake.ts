@@ -74,8 +74,8 @@ function answered(cutter: MessageCutter, reader: Reader): number {
     }
     if (head.type !== MessageType.exception) throw new WireError("the handshake was answered with a call");
     const { type, message } = applicationException.read(reader);
-    // Apache Thrift for Node numbers all its errors 0 (0.24.0).
-    if (type === applicationErrors.unknownMethod || type === applicationErrors.unknown) return 0;
+    // Apache Thrift for Node leaves the number of all its errors out (0.24.0).
+    if (type === undefined || type === applicationErrors.unknownMethod) return 0;
     throw new WireError(`the handshake was refused: ${String(message).slice(0, 200)}`);
   } finally {
     reader.close();
