@@ -95,7 +95,7 @@ async function battery(upstream: Upstream, tracked: number, node: boolean, id: s
   await check("unknown method", async () => {
     await assert.rejects(upstream.call("nobody"), (error: ApplicationException) => {
       assert.ok(error instanceof ApplicationException, String(error));
-      // Apache Thrift for Node numbers all its errors 0.
+      // Apache Thrift for Node leaves the number of its errors out.
       assert.equal(error.kind, node ? "unknown" : "unknownMethod");
       return true;
     });

@@ -24,7 +24,7 @@ const handler = {
   echo: (value) => value,
   hello: (name) => `hi ${name}`,
   add: (left, right) => new Int64(longOf(BigInt(hex(left)) + BigInt(hex(right)))),
-  fail(how) {
+  async fail(how) {
     if (how === "missing") throw new types.NotFound({ key: "k", inner: new types.Inner({ name: "n", children: [] }) });
     if (how === "refused") throw new shared.Refused({ why: "so", code: 7 });
     throw new Error("broken");
