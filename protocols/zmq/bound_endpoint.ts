@@ -61,7 +61,7 @@ export class BoundEndpoint {
     if (bound === undefined) return;
     this.#bound = undefined;
     this.#nextAt = Infinity;
-    // The socket file goes when libzmq has closed it: whoever binds before that would lose the new one.
+    // Whoever tries before libzmq has closed it would find it taken.
     let timer: ReturnType<typeof setTimeout> | undefined;
     const closed = new Promise<void>((resolve) => {
       this.#released = resolve;
@@ -70,12 +70,23 @@ export class BoundEndpoint {
     this.#socket.unbind(bound);
     if (this.#address.transport !== "inproc") await closed;
     clearTimeout(timer);
+    this.#removeFile();
     this.#giveLock();
   }
 
+  /** libzmq leaves it; while we have the lock it is ours. */
+  #removeFile(): void {
+    if (this.#address.transport !== "unix") return;
+    try {
+      Deno.removeSync(this.#address.path);
+    } catch {
+      // Gone already.
+    }
+  }
+
   /** Tell it what the socket's monitor says. */
-  heard({ name, endpoint }: MonitorEvent): void {
-    if (name === "closed" && this.#released && endpoint.replace("::ffff:", "") !== "") this.#released();
+  heard({ name }: MonitorEvent): void {
+    if (name === "closed") this.#released?.();
   }
 
   #resolved(endpoint: string): string {
