@@ -93,8 +93,8 @@ service Interop extends shapes.Base {
   string ordered(1: string text, 3: i32 number, 2: bool yes),
 
   oneway void shout(1: string text),
-  /* Whether it was shouted. */
-  bool heard(1: string text),
+  /* "heard" where it was shouted. */
+  string heard(1: string text),
 
   /* What tracking says of this call: id, seq, client, and what meta has. A reply with meta has shard = 3. */
   map<string, string> who(),

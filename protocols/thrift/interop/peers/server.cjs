@@ -17,7 +17,7 @@ const handler = {
   several: (text, number, yes, result) => result(null, `${text} ${number} ${yes ? "yes" : "no"}`),
   ordered: (text, number, yes, result) => handler.several(text, number, yes, result),
   shout: (text) => shouted.add(text),
-  heard: (text, result) => result(null, shouted.has(text)),
+  heard: (text, result) => result(null, shouted.has(text) ? "heard" : "never"),
   who: (result) => result(null, {}),
 };
 

@@ -44,7 +44,7 @@ class Handler:
         shouted.add(text)
 
     def heard(self, text):
-        return text in shouted
+        return "heard" if text in shouted else "never"
 
     def who(self):
         return lib.who()
