@@ -48,7 +48,7 @@ const point: TypeForm = ["struct", "Point"];
 const inner: TypeForm = ["struct", "Inner"];
 const ids: TypeForm = ["map", "string", "i64"];
 
-/** Fields of the structs by name, in the order of the IDL. `shapes` are those of the included file. */
+/** Fields of the structs by name, in the order of the IDL. */
 export const structs: Readonly<Record<string, Readonly<Record<string, TypeForm>>>> = {
   Point: { x: "i32", y: "i32" },
   Refused: { why: "string", code: "i32" },
@@ -85,9 +85,6 @@ export const structs: Readonly<Record<string, Readonly<Record<string, TypeForm>>
   Mismatch: { seen: "string" },
   NotFound: { key: "string", code: "i32" },
 };
-
-export const unions: readonly string[] = ["Choice"];
-export const shapes: readonly string[] = ["Point", "Refused"];
 
 const beyond = ["9007199254740993", "-9007199254740993", "9223372036854775807", "-9223372036854775808"];
 const words = ["", "plain", "Grüße, 世界", "🦊 \u{10ffff}", "a\u0000b", "x".repeat(300), "é".repeat(200)];

@@ -1,6 +1,6 @@
 /** The other implementations of the matrix as processes: one for all configurations that it serves or asks. */
 import { connects } from "../../../tests/provision.ts";
-import { cases, shapes, structs, unions } from "./cases.ts";
+import { cases, structs } from "./cases.ts";
 import type { Peers } from "./provision_peers.ts";
 
 /** How two sides talk. */
@@ -137,7 +137,7 @@ async function spawn(
 ): Promise<Deno.ChildProcess> {
   const { folder, nodeModules } = peers;
   const file = `${folder}/${peer.name.replace(" ", "-")}-${role}.json`;
-  const told = { library: peer.library, folder, structs, unions, shapes, cases, configurations };
+  const told = { library: peer.library, folder, structs, cases, configurations };
   await Deno.writeTextFile(file, JSON.stringify(told));
   const [program, ...args] = peer.command(peers, role);
   return new Deno.Command(program!, {

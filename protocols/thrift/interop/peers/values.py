@@ -4,7 +4,7 @@ import math
 
 
 class Values:
-    """`make(name)` is a new struct; `text_is_bytes`: binary values are taken for text where they can be."""
+    """`make(name)` is the class of a struct."""
 
     def __init__(self, told, make):
         self.structs = told["structs"]
