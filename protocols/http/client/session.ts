@@ -9,6 +9,7 @@
 import type { ByteStream } from "../../../core/protocol.ts";
 import type { Attempt, Session, SessionHost } from "../../../core/upstream/contract.ts";
 import { type FailureKind, UpstreamError } from "../../../core/upstream_error.ts";
+import { Burst, type Leaving } from "./burst.ts";
 import type { HttpReply, HttpRequest } from "./message.ts";
 import { type BodyOwner, ReplyBody } from "./reply_body.ts";
 import { ReadBuffer } from "./read_buffer.ts";
@@ -37,8 +38,10 @@ interface Exchange {
   settled: boolean;
 }
 
+const burst = new Burst();
+
 /** See the module's header. */
-export class HttpSession implements Session<HttpRequest, HttpReply>, SenderOwner, BodyOwner {
+export class HttpSession implements Session<HttpRequest, HttpReply>, SenderOwner, BodyOwner, Leaving {
   readonly capacity: number;
   inflight = 0;
   open = true;
@@ -85,8 +88,13 @@ export class HttpSession implements Session<HttpRequest, HttpReply>, SenderOwner
   }
 
   start(attempt: Attempt<HttpRequest, HttpReply>): void {
-    this.#queue.push({ attempt, since: this.#host.clock.now(), settled: false });
+    const since = this.#host.clock.now();
+    this.#queue.push({ attempt, since, settled: false });
     this.inflight++;
+    if (!this.#sender.busy && !burst.holds(this, since)) this.#send();
+  }
+
+  leave(): void {
     if (!this.#sender.busy) this.#send();
   }
 
