@@ -22,7 +22,7 @@ const bytes = (parts) => parts.map((part) => Buffer.from(part, "base64"));
 const text = (parts) => parts.map((part) => part.toString("base64"));
 
 async function make(c) {
-  const socket = new kinds[c.type]({ linger: c.linger ?? 0 });
+  const socket = new kinds[c.type]({ linger: c.linger ?? 0, ...(c.type === "pull" || c.type === "sub" ? {} : { sendTimeout: 2000 }) });
   for (const [name, value] of Object.entries(c.options ?? {})) {
     if (name === "curve_server") socket.curveServer = true;
     else socket[options[name] ?? name] = value;

@@ -37,6 +37,7 @@ def text_of(parts):
 def make(c):
     socket = context.socket(getattr(zmq, c["type"].upper()))
     socket.linger = c.get("linger", 0)
+    socket.sndtimeo = 5000
     for name, value in c.get("options", {}).items():
         setattr(socket, name, value if isinstance(value, int) else value.encode())
     if "hwm" in c:

@@ -1,6 +1,7 @@
 /** A service in this process with zmq listeners, and an HTTP listener through which its upstreams are called. */
 import { run, type Service } from "../../../mod.ts";
 import { freePorts } from "../../../tests/provision.ts";
+import { seen } from "./handlers.ts";
 
 export const handlers: string = new URL("./handlers.ts", import.meta.url).pathname;
 const range = { from: 27_800, to: 28_600 };
@@ -23,6 +24,8 @@ export class TestService implements AsyncDisposable {
     pools?: Record<string, unknown>;
   }): Promise<TestService> {
     const { listeners = {}, upstreams = {}, pools = {} } = parts;
+    // A test that failed must not be the failure of the next.
+    seen.length = 0;
     const service = await run({
       service: "zmq-test",
       logs: { level: "error" },
