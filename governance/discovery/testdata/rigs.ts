@@ -15,6 +15,8 @@ const range = { from: 20_000, to: 20_799 };
 export interface Rig extends AsyncDisposable {
   readonly discovery: Discovery;
   readonly plan: DiscoverPlan;
+  /** Of the server; 0 where there is none. */
+  readonly port: number;
   put(number: number): Promise<void>;
   take(number: number): Promise<void>;
   /** kill -9, or what comes nearest. */
@@ -80,6 +82,7 @@ async function dnsRig(): Promise<Rig> {
   return {
     discovery: dnsDiscovery({ servers: [`127.0.0.1:${server.port}`], timeoutMs: 300 }),
     plan: { dns: { name: "users.test", port: 8080, srv: null, every: 100 } } as DiscoverPlan,
+    port: server.port,
     put: (number) => write(numbers.add(number)),
     take: (number) => write(numbers.delete(number)),
     crash: () => server.crash(),
@@ -101,6 +104,7 @@ async function fileRig(): Promise<Rig> {
   return {
     discovery: fileDiscovery,
     plan: { file: path } as DiscoverPlan,
+    port: 0,
     put: (number) => write(numbers.add(number)),
     take: (number) => write(numbers.delete(number)),
     crash: () => Deno.remove(path),
@@ -110,7 +114,12 @@ async function fileRig(): Promise<Rig> {
 }
 
 /** One request to etcd's gateway. */
-export async function askEtcd(port: number, path: string, body: unknown, token = ""): Promise<Record<string, unknown>> {
+export async function askEtcd(
+  port: number,
+  path: string,
+  body: unknown,
+  token = "",
+): Promise<Record<string, unknown>> {
   const response = await fetch(`http://127.0.0.1:${port}/v3/${path}`, {
     method: "POST",
     body: JSON.stringify(body),
@@ -127,6 +136,7 @@ async function etcdRig(): Promise<Rig> {
   return {
     discovery: etcdDiscovery({ timeoutMs: 1000, checkMs: 500 }),
     plan: etcdPlan(server.port),
+    port: server.port,
     put: async (number) => void await askEtcd(server.port, "kv/put", { key: key(number), value: "" }),
     take: async (number) => void await askEtcd(server.port, "kv/deleterange", { key: key(number) }),
     crash: () => server.crash(),
@@ -136,7 +146,10 @@ async function etcdRig(): Promise<Rig> {
 }
 
 /** `discover` for `/services/users/` on that port. */
-export function etcdPlan(port: number, login: { user: string; password: string } | null = null): DiscoverPlan {
+export function etcdPlan(
+  port: number,
+  login: { user: string; password: string } | null = null,
+): DiscoverPlan {
   return {
     etcd: {
       endpoints: [{ transport: "tcp", hostname: "127.0.0.1", port }],
@@ -177,6 +190,7 @@ async function zookeeperRig(): Promise<Rig> {
   return {
     discovery: zookeeperDiscovery({ timeoutMs: 3000 }),
     plan: zookeeperPlan(server.port),
+    port: server.port,
     put: (number) => withZookeeper(server.port, (call) => call("create", path(number), Buffer.from(""))),
     take: (number) => withZookeeper(server.port, (call) => call("remove", path(number), -1)),
     crash: () => server.crash(),
