@@ -34,6 +34,7 @@ const comparisons: Readonly<Record<string, string>> = {
   frames: "./frames.ts",
   redis: "./redis.ts",
   gateway: "./gateway.ts",
+  thrift: "./thrift.ts",
   overload: "./overload.ts",
   pool: "./pool_listener.ts",
   start: "./start.ts",
