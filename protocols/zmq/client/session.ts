@@ -47,6 +47,7 @@ export class ZmqSession implements Session<ZmqRequest, ZmqReply> {
   readonly #id = new Uint8Array(idBytes);
   readonly #idView = new DataView(this.#id.buffer);
   #lastId = 0;
+  #told = false;
   #closing = false;
   #ended = false;
 
@@ -93,11 +94,12 @@ export class ZmqSession implements Session<ZmqRequest, ZmqReply> {
   start(attempt: ZmqAttempt): void {
     if (this.#ended) return attempt.fail(this.#error("reset", "it was closed", false));
     const { request } = attempt;
-    if (request === connectOnly) return settle(attempt, handedOver);
-    if (this.#unsent.length > 0 || !this.#send(attempt)) {
+    if (request === connectOnly) settle(attempt, handedOver);
+    else if (this.#unsent.length > 0 || !this.#send(attempt)) {
       if (request.answered) attempt.fail(this.#error("full", "its queue is full", false));
-      else this.#unsent.push(attempt);
+      else return void this.#unsent.push(attempt);
     }
+    if (!request.answered || !attempt.sent) this.#changedSoon();
   }
 
   abandon(attempt: ZmqAttempt): void {
@@ -220,6 +222,16 @@ export class ZmqSession implements Session<ZmqRequest, ZmqReply> {
 
   #heard({ name }: MonitorEvent, bound: boolean): void {
     if (name === "disconnected" && !bound) this.#end("reset", "the connection ended");
+  }
+
+  /** The pool is in the middle of something when it starts attempts. */
+  #changedSoon(): void {
+    if (this.#told) return;
+    this.#told = true;
+    queueMicrotask(() => {
+      this.#told = false;
+      if (!this.#ended) this.#changed();
+    });
   }
 
   #changed(): void {
