@@ -156,14 +156,16 @@ export class RequestCall implements Call, Context, HandleContext {
   get request(): RequestInfo {
     if (!this.#request) {
       const known = this.#host.identify(this.message);
-      this.#request = {
+      const { connection } = this;
+      const { trace } = known;
+      const request = {
         id: known.id || this.#host.nextRequestId(),
         rpcId: known.rpcId || "1",
-        client: known.client || this.connection.client,
-        address: this.connection.address,
+        client: known.client || connection.client,
+        address: connection.address,
         meta: known.meta ?? {},
-        ...(known.trace ? { trace: known.trace } : {}),
       };
+      this.#request = trace ? { ...request, trace } : request;
     }
     return this.#request;
   }

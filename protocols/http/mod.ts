@@ -74,6 +74,8 @@ function identify(request: Request): Partial<RequestInfo> {
         if (client === undefined && name.toLowerCase() === "x-client-name") client = value;
     }
   }
+  // Most requests say nothing of themselves.
+  if (!(id || rpcId || client || traceparent || baggage)) return nothingKnown;
   const trace = traceparent === undefined ? undefined : validTraceparent(traceparent);
   const meta = baggage === undefined ? undefined : parseBaggage(baggage);
   id ??= trace && traceIdOf(trace);
@@ -85,6 +87,8 @@ function identify(request: Request): Partial<RequestInfo> {
     ...(trace ? { trace } : {}),
   };
 }
+
+const nothingKnown: Partial<RequestInfo> = Object.freeze({});
 
 function isPlain(text: string | undefined): text is string {
   return typeof text === "string" && /^[\x21-\x7e]{1,128}$/.test(text);

@@ -46,7 +46,7 @@ export class ProxiedRequest implements HttpRequest {
     const { url } = request;
     const made = new ProxiedRequest(request.method);
     const host = authorityOf(url);
-    const target = url.startsWith("http") && plainHost.test(host) ? targetOf(url) : undefined;
+    const target = url.startsWith("http") && isPlainHost(host) ? targetOf(url) : undefined;
     if (target === undefined) return new Refusal("bad_request");
     const cut = rules.prefix ? rules.prefix.cut(target) : target;
     if (cut === undefined) return new Refusal("no_route");
@@ -115,7 +115,7 @@ export class ProxiedRequest implements HttpRequest {
     const address = plainAddress(peer);
     const { scheme } = rules;
     const { host } = this;
-    const hop = forwardedElement(address, host, scheme);
+    const hop = hopOf(address, host, scheme);
     if (rules.trusted.has(address)) {
       headers.push(
         "x-forwarded-for",
@@ -153,6 +153,25 @@ function withoutNamed(headers: FlatHeaders, connection: string): FlatHeaders {
 
 function joined(before: string, value: string): string {
   return before === "" ? value : value === "" ? before : `${before}, ${value}`;
+}
+
+/** Requests come in numbers from the same client to the same host: what was found out last is likely to be asked again. */
+let lastHost = "";
+let lastHop = { address: "", host: "", scheme: "", element: forwardedElement("", "", "") };
+
+function isPlainHost(host: string): boolean {
+  if (host === lastHost) return true;
+  if (!plainHost.test(host)) return false;
+  lastHost = host;
+  return true;
+}
+
+/** {@link forwardedElement}, remembered. */
+function hopOf(address: string, host: string, scheme: string): string {
+  if (address !== lastHop.address || host !== lastHop.host || scheme !== lastHop.scheme) {
+    lastHop = { address, host, scheme, element: forwardedElement(address, host, scheme) };
+  }
+  return lastHop.element;
 }
 
 /** One hop of RFC 7239. */
