@@ -33,6 +33,7 @@ const comparisons: Readonly<Record<string, string>> = {
   http: "./http.ts",
   frames: "./frames.ts",
   redis: "./redis.ts",
+  zmq: "./zmq.ts",
   gateway: "./gateway.ts",
   thrift: "./thrift.ts",
   overload: "./overload.ts",

@@ -60,3 +60,7 @@ export async function caller(request: Request, context: Context): Promise<Respon
     return Response.json({ name, message, failure: failure ?? "" });
   }
 }
+
+export function pid(): number {
+  return Deno.pid;
+}
