@@ -31,6 +31,9 @@ export { type ExitCode, exitCodes } from "./core/supervisor/exit_code.ts";
 export { ServiceError } from "./core/errors.ts";
 export { type FailureKind, UpstreamError } from "./core/upstream_error.ts";
 export { RedisError } from "./protocols/redis/redis_error.ts";
+export { ApplicationException } from "./protocols/thrift/application_exception.ts";
+export { replyMeta } from "./protocols/thrift/reply_meta.ts";
+export { ThriftException } from "./protocols/thrift/thrift_exception.ts";
 export { ManifestError, type RunOptions, type Service } from "./core/supervisor/run.ts";
 export { Multipart, multipart, ZmqMessage } from "./protocols/zmq/message.ts";
 export type { ZmqHandler } from "./protocols/zmq/handler.ts";
@@ -54,5 +57,6 @@ async function parts() {
 
 if (import.meta.main) {
   const { main } = await import("./core/cli/main.ts");
-  Deno.exit(await main(Deno.args));
+  const { callCommand } = await import("./protocols/thrift/call_command.ts");
+  Deno.exit(await main(Deno.args, undefined, [callCommand]));
 }

@@ -15,10 +15,17 @@ const ownTerminal: Terminal = {
   human: Deno.stdout.isTerminal(),
 };
 
-/** Runs `args`; resolves with the exit code, never rejects. */
-export async function main(args: readonly string[], terminal: Terminal = ownTerminal): Promise<ExitCode> {
+/**
+ * Runs `args`; resolves with the exit code, never rejects. `more` are commands of what this part of the program knows
+ * nothing of: protocols.
+ */
+export async function main(
+  args: readonly string[],
+  terminal: Terminal = ownTerminal,
+  more: readonly Command[] = [],
+): Promise<ExitCode> {
   try {
-    return await dispatch(args, terminal);
+    return await dispatch(args, terminal, [...commands, ...more]);
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
     if (error instanceof UsageError) {
@@ -31,7 +38,11 @@ export async function main(args: readonly string[], terminal: Terminal = ownTerm
   }
 }
 
-async function dispatch(args: readonly string[], terminal: Terminal): Promise<ExitCode> {
+async function dispatch(
+  args: readonly string[],
+  terminal: Terminal,
+  commands: readonly Command[],
+): Promise<ExitCode> {
   const [first] = args;
   if (first === "--version" || first === "-V") {
     const { deno, v8 } = Deno.version;
@@ -49,7 +60,7 @@ async function dispatch(args: readonly string[], terminal: Terminal): Promise<Ex
   if (first === undefined && !looksLikeManifest(usualManifest)) {
     throw new UsageError("name a manifest or a command");
   }
-  const { command, rest } = choose(args);
+  const { command, rest } = choose(args, commands);
   const given = parseArguments(command, rest);
   if (given.options.help) {
     terminal.out(commandHelp(command));
@@ -59,7 +70,10 @@ async function dispatch(args: readonly string[], terminal: Terminal): Promise<Ex
 }
 
 /** The command of `args`; a manifest, or an option in the first place, means `run`. */
-function choose(args: readonly string[]): { command: Command; rest: readonly string[] } {
+function choose(
+  args: readonly string[],
+  commands: readonly Command[],
+): { command: Command; rest: readonly string[] } {
   const [first] = args;
   const named = commands.find(({ name }) => name === first);
   if (named) return { command: named, rest: args.slice(1) };
