@@ -43,6 +43,7 @@ const comparisons: Readonly<Record<string, string>> = {
   lifecycle: "./lifecycle.ts",
   hang: "./hang.ts",
   faults: "./faults.ts",
+  sim: "./sim/mod.ts",
   slow: "./slow.ts",
   soak: "./soak.ts",
 };

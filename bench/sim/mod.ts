@@ -82,7 +82,9 @@ export async function simulate(seed: number, options: CrowdOptions): Promise<Sim
   let recoveryMs = Infinity;
   for (let second = 1; second <= 30; second++) {
     const tally = await crowd.until(backAt + second * 1000);
-    if (tally.good >= 0.99 * tally.calls && recoveryMs === Infinity) recoveryMs = clock.now() - backAt;
+    // Of those that ended in this second, not of those that began in it.
+    const ended = tally.latencies.length;
+    if (ended > 0 && tally.good >= 0.99 * ended && recoveryMs === Infinity) recoveryMs = clock.now() - backAt;
     if (second === 1) rows.push(recovering("first second back", tally, servers, quiet));
   }
   await phase("30 s later", 10);
@@ -103,7 +105,7 @@ export function simTable({ rows, recoveryMs }: SimResult): string {
     return [
       phase,
       String(tally.calls),
-      share(tally.good / tally.calls),
+      share(tally.good / tally.latencies.length),
       (tally.attempts / tally.calls).toFixed(3),
       Number.isFinite(spread) ? spread.toFixed(2) : "-",
       share(toFailing),
