@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import {
   fieldOf,
   hasNativeServer,
+  hasSendableFields,
   instantStatus,
   isStreaming,
   knownLength,
@@ -75,6 +76,28 @@ Deno.test("responseOfFields() keeps the list it was given: this runtime is one t
     assert.equal(response.status, 404);
     assert.equal(response.headers.get("x-b"), "2");
   }
+});
+
+Deno.test("responseOfFields() has the bytes it was given as its body, in every way a body is read", async () => {
+  const made = () => responseOfFields(new Uint8Array([65, 66]), 200, [["x-a", "1"]]);
+  assert.equal(await made().text(), "AB");
+  assert.deepEqual([...await made().bytes()], [65, 66]);
+  assert.equal(await made().clone().text(), "AB");
+  const read = made();
+  let text = "";
+  for await (const piece of read.body!) text += new TextDecoder().decode(piece);
+  assert.equal(text, "AB");
+  assert.equal(read.bodyUsed, true);
+  const answer = made();
+  assert.deepEqual([isStreaming(answer), knownLength(answer), answer.bodyUsed], [false, 2, false]);
+  assert.equal(responseOfFields(null, 204, []).body, null);
+});
+
+Deno.test("hasSendableFields() looks at other answers although one was made of fields that are", () => {
+  const made = responseOfFields(null, 200, [["x-a", "1"]]);
+  const other = new Response("x", { headers: { "x-a": "a\x01" } });
+  assert.equal(hasSendableFields(other), false);
+  assert.deepEqual([hasSendableFields(made), hasSendableFields(made)], [true, true]);
 });
 
 Deno.test("fieldOf() finds fields of answers however they were made and changed", async () => {

@@ -51,26 +51,54 @@ function nothingYet(): ReadableStream<Uint8Array> {
   return new ReadableStream({ start: (controller) => controller.close() });
 }
 
+/** What becomes of a field of a reply. */
+const Way = { on: 0, hop: 1, connection: 2, unsendable: 3 } as const;
+
+/**
+ * Replies resemble each other: what became of the field at the same place of the last one is likely to become of this
+ * one. Names and values of replies are the same strings then.
+ */
+const places = 32;
+const lastNames: string[] = new Array(places).fill("");
+const lastValues: string[] = new Array(places).fill("");
+const lastWays: number[] = new Array(places).fill(Way.unsendable);
+
 /** End-to-end fields as pairs, length aside; undefined where one cannot be sent. */
 export function fieldsOf(flat: FlatHeaders): [string, string][] | undefined {
   const fields: [string, string][] = [];
   let named: Set<string> | undefined;
-  for (let i = 0; i + 1 < flat.length; i += 2) {
+  for (let i = 0, place = 0; i + 1 < flat.length; i += 2, place++) {
     const name = flat[i]!, value = flat[i + 1]!;
-    switch (fates.get(name)) {
-      case Fate.connection:
-        for (const one of namedFields(value) ?? []) (named ??= new Set()).add(one);
-        break;
-      case Fate.hop:
-      case Fate.te:
-      case Fate.upgrade:
-      case Fate.transferEncoding:
-      case Fate.contentLength:
-        break;
-      default:
-        if (!fieldName.test(name) || !fieldValue.test(value)) return undefined;
-        fields.push([name, value]);
+    let way: number;
+    if (place < places && name === lastNames[place] && value === lastValues[place]) way = lastWays[place]!;
+    else {
+      way = wayOf(name, value);
+      if (place < places) {
+        lastNames[place] = name;
+        lastValues[place] = value;
+        lastWays[place] = way;
+      }
+    }
+    if (way === Way.on) fields.push([name, value]);
+    else if (way === Way.unsendable) return undefined;
+    else if (way === Way.connection) {
+      for (const one of namedFields(value) ?? []) (named ??= new Set()).add(one);
     }
   }
   return named ? fields.filter(([name]) => !named.has(name)) : fields;
+}
+
+function wayOf(name: string, value: string): number {
+  switch (fates.get(name)) {
+    case Fate.connection:
+      return Way.connection;
+    case Fate.hop:
+    case Fate.te:
+    case Fate.upgrade:
+    case Fate.transferEncoding:
+    case Fate.contentLength:
+      return Way.hop;
+    default:
+      return fieldName.test(name) && fieldValue.test(value) ? Way.on : Way.unsendable;
+  }
 }
