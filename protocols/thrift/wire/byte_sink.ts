@@ -9,6 +9,10 @@ const shortText = 40;
 /** A buffer that grew beyond this is given back after use. */
 const keptBytes = 256 * 1024;
 
+/** Copies up to this size are parts of one larger buffer: to make a buffer takes longer than all the rest of a reply. */
+const shortCopy = 1024;
+const shared = { bytes: new Uint8Array(16 * shortCopy), used: 0 };
+
 /** See the module's header. */
 export class ByteSink {
   bytes = new Uint8Array(1024);
@@ -21,9 +25,17 @@ export class ByteSink {
     if (this.bytes.length > keptBytes) this.#resize(1024);
   }
 
-  /** A copy of what was written from `from` on. */
-  copy(from = 0): Uint8Array {
-    return this.bytes.slice(from, this.length);
+  /** A copy of what was written; others may stand in the same buffer, so that it must not be transferred. */
+  copy(): Uint8Array {
+    const { length } = this;
+    if (length > shortCopy) return this.bytes.slice(0, length);
+    if (shared.used + length > shared.bytes.length) {
+      shared.bytes = new Uint8Array(16 * shortCopy);
+      shared.used = 0;
+    }
+    const copy = shared.bytes.subarray(shared.used, shared.used += length);
+    copy.set(this.bytes.subarray(0, length));
+    return copy;
   }
 
   /** Room for `count` bytes: where they go. */
