@@ -3,6 +3,8 @@
  * again, paused, slow, answer garbage or half; discovery adds and takes away, operators put aside and back, clients leave.
  * What happens follows from a seed; when it happens does not, because the backends are real.
  */
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { systemClock } from "../../core/clock.ts";
 import type { Endpoint } from "../../core/endpoint.ts";
 import { createLogging } from "../../core/log/mod.ts";
@@ -38,7 +40,8 @@ export interface ChaosFigures {
   left: { calls: number; attempts: number; waiters: number; dialling: number };
   /** Connections of pools that are neither idle nor closed then. */
   busy: number;
-  descriptors: { before: number; after: number };
+  /** Open ones; `after` when the worker is gone. */
+  sockets: { before: number; after: number };
   heap: { before: number; after: number };
   unhandled: string[];
 }
@@ -78,7 +81,7 @@ async function run(options: ChaosOptions): Promise<Omit<ChaosFigures, "unhandled
   const cache = stack.use(await CacheServer.start(redisPort!));
   const place = new Place(backends, certificates);
   await place.tell(backends);
-  const before = { descriptors: descriptors(), heap: Deno.memoryUsage().heapUsed };
+  const before = { sockets: sockets(), heap: heapUsed() };
   const { worker, port, end } = await serve(certificates, redisPort!);
   const seen = new Set<Endpoint>();
   const watching = setInterval(() => note(worker, seen), 5);
@@ -106,15 +109,15 @@ async function run(options: ChaosOptions): Promise<Omit<ChaosFigures, "unhandled
   clearInterval(watching);
   const left = await settledCounts(worker, seen);
   await end();
-  await pause(300);
-  const figures = { descriptors: descriptors(), heap: Deno.memoryUsage().heapUsed };
+  for (let n = 0; n < 60 && sockets() > before.sockets; n++) await pause(50);
+  const figures = { sockets: sockets(), heap: heapUsed() };
   return {
     ends,
     wrong,
     events,
     after,
     ...left,
-    descriptors: { before: before.descriptors, after: figures.descriptors },
+    sockets: { before: before.sockets, after: figures.sockets },
     heap: { before: before.heap, after: figures.heap },
   };
 }
@@ -134,8 +137,8 @@ async function serve(certificates: string, redisPort: number) {
   const quick = { eject: { consecutive: 3, base: "200ms", max: "1s" }, slowStart: "1s" };
   const keys = {
     health: { ...quick, probe: { every: "500ms", timeout: "300ms", path: "/echo?id=probe" } },
-    timeouts: { connect: "150ms", attempt: "800ms", total: "2s" },
-    pool: { connections: 6, age: "3s", idle: "1s" },
+    timeouts: { connect: "150ms", attempt: "400ms", total: "2s" },
+    pool: { connections: 3, age: "3s", idle: "1s" },
     retry: { attempts: 3, on: ["connect", "reset", 503] },
     breaker: { window: "1s", open: "300ms", minimum: 30, failures: "70%" },
   };
@@ -361,15 +364,31 @@ async function wreak({ random, backends, cache, place, worker, seconds, eventMs 
 function requestOf(random: () => number, id: string, faithful = false): [string, ChaosRequest] {
   const pick = Math.floor(random() * 8);
   const size = random() < 0.8 ? Math.floor(random() * 2000) : Math.floor(random() * 200_000);
-  const leaveAt = !faithful && random() < 0.15 ? Math.floor(random() * 60_000) : Infinity;
+  const leaves = !faithful && random() < 0.2;
+  const leaveAt = leaves && random() < 0.5 ? Math.floor(random() * 60_000) : Infinity;
+  const leaveMs = leaves && leaveAt === Infinity ? random() ** 2 * 300 : Infinity;
   const echo = `${id}:${id.charAt(id.length - 1).repeat(size)}:${id}`;
-  const get = (path: string, expected: string): ChaosRequest => ({ method: "GET", path, expected, leaveAt });
+  const get = (path: string, expected: string): ChaosRequest => ({
+    method: "GET",
+    path,
+    expected,
+    leaveAt,
+    leaveMs,
+  });
   const query = `?id=${id}&size=${size}`;
   const body = Uint8Array.from({ length: size }, (_, i) => (i * 7 + id.length) % 251);
   const sum = body.reduce((all, one) => (all + one) % 65_536, 0);
   const post = (path: string): ChaosRequest => {
     const expected = `${id}:${size}:${sum}`;
-    return { method: "POST", path: `${path}?id=${id}`, body, chunked: random() < 0.5, expected, leaveAt };
+    return {
+      method: "POST",
+      path: `${path}?id=${id}`,
+      body,
+      chunked: random() < 0.5,
+      expected,
+      leaveAt,
+      leaveMs,
+    };
   };
   switch (pick) {
     case 0:
@@ -445,8 +464,26 @@ async function settledCounts(worker: Worker, seen: Set<Endpoint>) {
   return found;
 }
 
-function descriptors(): number {
-  return [...Deno.readDirSync("/proc/self/fd")].length;
+setFlagsFromString("--expose-gc");
+const collect = runInNewContext("gc") as () => void;
+
+/** Bytes that are still reachable. */
+function heapUsed(): number {
+  collect();
+  return Deno.memoryUsage().heapUsed;
+}
+
+/** Open sockets of this process; the runtime has other descriptors of its own, which come with use. */
+function sockets(): number {
+  let found = 0;
+  for (const { name } of Deno.readDirSync("/proc/self/fd")) {
+    try {
+      if (Deno.readLinkSync(`/proc/self/fd/${name}`).startsWith("socket:")) found++;
+    } catch {
+      // gone meanwhile: the one that this looks with
+    }
+  }
+  return found;
 }
 
 function mulberry32(seed: number): () => number {

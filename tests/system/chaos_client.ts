@@ -21,6 +21,8 @@ export interface ChaosRequest {
   expected: string;
   /** Leave after so many bytes were written or read; Infinity to stay. */
   leaveAt: number;
+  /** Leave after so long; Infinity to stay. */
+  leaveMs: number;
 }
 
 const encoder = new TextEncoder();
@@ -38,6 +40,7 @@ export async function chaosAsk(port: number, request: ChaosRequest, longestMs = 
   };
   const limit = setTimeout(() => close({ kind: "cut", text: `nothing for ${longestMs} ms` }), longestMs);
   const leave = () => close({ kind: "left", text: "" });
+  const leaving = request.leaveMs < Infinity ? setTimeout(leave, request.leaveMs) : undefined;
   // A request that is refused need not be taken in to its end.
   const writing = send(conn, request, leave).catch(() => {});
   try {
@@ -48,6 +51,7 @@ export async function chaosAsk(port: number, request: ChaosRequest, longestMs = 
     return why ?? { kind: "cut", text: String(error) };
   } finally {
     clearTimeout(limit);
+    clearTimeout(leaving);
     close();
     await writing;
   }

@@ -27,7 +27,7 @@ function echo(id: string, size: number): string {
 async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const url = new URL(request.url!, "http://h");
   const id = url.searchParams.get("id") ?? "none";
-  const socket = response.socket!;
+  const { socket } = request;
   const what = misdeed();
   if (what === "leave" && Math.random() < 0.5) return void socket.destroy();
   let length = 0, sum = 0;
@@ -44,7 +44,7 @@ async function serve(request: IncomingMessage, response: ServerResponse): Promis
     : echo(id, Number(url.searchParams.get("size") ?? 0));
   switch (what) {
     case "delay":
-      await new Promise((resolve) => setTimeout(resolve, Math.random() * 400));
+      await new Promise((resolve) => setTimeout(resolve, Math.random() ** 2 * 1200));
       break;
     case "garbage":
       return void socket.end(`HTTP/1.1 ${Math.random() < 0.5 ? "banana" : "200 OK\r\ncontent-length: -5"}\r\n\r\n`);
@@ -91,7 +91,7 @@ async function answerFrame(socket: Socket, text: string): Promise<void> {
   const reply = frame(`re:${text}`);
   switch (misdeed()) {
     case "delay":
-      await new Promise((resolve) => setTimeout(resolve, Math.random() * 400));
+      await new Promise((resolve) => setTimeout(resolve, Math.random() ** 2 * 1200));
       break;
     case "garbage":
       return void socket.end(Buffer.from([255, 255, 255, 255, 1, 2, 3]));
