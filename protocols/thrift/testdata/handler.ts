@@ -5,6 +5,9 @@ import { ThriftException } from "../thrift_exception.ts";
 
 let heard = "";
 
+/** How many calls of `wait` are under way. */
+export const waiting = { count: 0 };
+
 class Missing extends Error {
   override readonly name = "NotFound";
   key = "own";
@@ -36,7 +39,9 @@ export default {
   reverse: ({ bytes }: { bytes: Uint8Array }) => bytes.toReversed(),
   async wait({ ms }: { ms: number }, context: Context) {
     replyMeta(context).waited = `${ms}`;
+    waiting.count++;
     await new Promise((resolve) => setTimeout(resolve, ms));
+    waiting.count--;
     return `${ms}`;
   },
 };
