@@ -177,9 +177,6 @@ interface InnerBytes {
 
 type MakeInnerBytes = new (given: InnerBytes["streamOrStatic"]) => InnerBytes;
 
-/** The answer that {@link responseOfFields} made last, until somebody asks for its fields. */
-let lastMade: Response | undefined;
-
 /**
  * An answer of bytes with `fields` exactly as they are, for a fifth of what the constructor takes for them, and without
  * the copy that it makes of `body`: that is the answer's from now on. Names must be tokens and values free of control
@@ -201,7 +198,7 @@ export function responseOfFields(
       bytes.source = body;
       bytes.length = body.length;
     }
-    return lastMade = response;
+    return response;
   }
   return new Response(body, { status, headers: fields });
 }
@@ -245,15 +242,20 @@ export function fieldOf(response: Response, name: string): string | undefined {
 
 /** The runtime's writer panics over a control character in a value, and with it the process ends. */
 const sendable = /^[\t\x20-\x7e\x80-\xff]*$/;
-/** Answers repeat: a content type that was looked at is not looked at again. */
+/** Answers repeat: what was looked at is not looked at again. */
 let lastContentType = "";
+const lastValues: string[] = new Array(32).fill("");
+
+/** Whether the runtime survives `value`, which stands at `place` of an answer. */
+function isSendable(value: string, place: number): boolean {
+  if (place < lastValues.length && value === lastValues[place]) return true;
+  if (!sendable.test(value)) return false;
+  if (place < lastValues.length) lastValues[place] = value;
+  return true;
+}
 
 /** Whether the runtime survives sending the fields of an answer, whoever wrote them. */
 export function hasSendableFields(response: Response): boolean {
-  if (response === lastMade) {
-    lastMade = undefined;
-    return true;
-  }
   if (instantStatus(response) !== 0 && contentType !== undefined) {
     const type = (response as unknown as Record<symbol, unknown>)[contentType];
     if (typeof type !== "string" || type === lastContentType) return true;
@@ -264,8 +266,9 @@ export function hasSendableFields(response: Response): boolean {
   const inner = innerResponse &&
     (response as unknown as Record<symbol, Partial<Inner> | undefined>)[innerResponse];
   const list = inner?.headerList;
+  let place = 0;
   for (const [, value] of Array.isArray(list) ? list : response.headers) {
-    if (!sendable.test(value)) return false;
+    if (!isSendable(value, place++)) return false;
   }
   return true;
 }

@@ -93,11 +93,12 @@ Deno.test("responseOfFields() has the bytes it was given as its body, in every w
   assert.equal(responseOfFields(null, 204, []).body, null);
 });
 
-Deno.test("hasSendableFields() looks at other answers although one was made of fields that are", () => {
-  const made = responseOfFields(null, 200, [["x-a", "1"]]);
-  const other = new Response("x", { headers: { "x-a": "a\x01" } });
-  assert.equal(hasSendableFields(other), false);
-  assert.deepEqual([hasSendableFields(made), hasSendableFields(made)], [true, true]);
+Deno.test("hasSendableFields() finds what cannot be sent, whatever was sent before", () => {
+  const made = (value: string) => new Response("x", { headers: [["x-b", "1"], ["x-a", value]] });
+  for (let i = 0; i < 3; i++) {
+    assert.equal(hasSendableFields(made("a")), true);
+    assert.equal(hasSendableFields(made("a\x01")), false);
+  }
 });
 
 Deno.test("fieldOf() finds fields of answers however they were made and changed", async () => {
