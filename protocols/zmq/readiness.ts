@@ -124,10 +124,12 @@ export class Readiness {
   #wait(): void {
     this.#build();
     this.#waiting = true;
-    this.#waitSet.wait().then(() => {
+    this.#waitSet.wait().then((ready) => {
       this.#waiting = false;
       if (this.#closed) return this.#pipe.close();
-      this.#mark(this.#waitSet);
+      if (ready > 0) this.#mark(this.#waitSet);
+      // Nothing for a second, or a signal: a look costs little, and no word can be lost for longer.
+      else this.#order.forEach((one) => one.wanted && this.#all.has(one) && this.#marked.add(one));
       this.#pipe.clear();
       this.#turn();
     });

@@ -2,7 +2,8 @@
  * The memory that messages are received into, all parts of one behind each other, overwritten by the next: what is kept
  * must be copied. Its address is fixed, because finding it out costs more than receiving.
  */
-import { dontWait, Option, type ZmqCalls } from "./library.ts";
+import { dontWait, Errno, Option, type ZmqCalls } from "./library.ts";
+import { copyOf } from "./slab.ts";
 
 /** Most parts of a message; more are too many. */
 export const mostParts = 64;
@@ -19,12 +20,13 @@ export class ReceiveMemory {
   readonly ends = new Int32Array(mostParts);
   #address: bigint;
   #base: number;
-  readonly #more = new Int32Array(1);
-  readonly #length = new BigUint64Array([4n]);
+  readonly #more = new Int32Array(new ArrayBuffer(8));
+  readonly #length = new BigUint64Array(new ArrayBuffer(8));
   readonly #moreAddress = addressOf(this.#more);
   readonly #lengthAddress = addressOf(this.#length);
 
   constructor() {
+    this.#length[0] = 4n;
     this.bytes = new Uint8Array(64 * 1024);
     this.#address = addressOf(this.bytes);
     this.#base = Number(this.#address);
@@ -49,7 +51,11 @@ export class ReceiveMemory {
     for (;;) {
       const address = at === 0 ? this.#address : BigInt(this.#base + at);
       const size = calls.zmq_recv(socket, address, room - at, dontWait);
-      if (size < 0) return parts === 0 && !tooLarge ? Received.nothing : Received.failed;
+      if (size < 0) {
+        // A signal came (profilers send them): that says nothing about messages.
+        if (calls.zmq_errno() === Errno.interrupted) continue;
+        return parts === 0 && !tooLarge ? Received.nothing : Received.failed;
+      }
       // What did not fit is gone.
       if (size > room - at || parts === mostParts) tooLarge = true;
       else ends[parts++] = at += size;
@@ -65,11 +71,14 @@ export class ReceiveMemory {
 
   /** Bytes of part `index`, to keep. */
   copy(index: number): Uint8Array<ArrayBuffer> {
-    return this.bytes.slice(index === 0 ? 0 : this.ends[index - 1], this.ends[index]);
+    return copyOf(this.bytes, index === 0 ? 0 : this.ends[index - 1]!, this.ends[index]!);
   }
 }
 
-/** Where the memory of `array` is; only good for arrays that are kept. */
+/**
+ * Where the memory of `array` is, for as long as the array is kept. Arrays of 64 bytes and less must have been made over
+ * an ArrayBuffer of their own: otherwise their elements live in the heap, where the collector moves them.
+ */
 export function addressOf(array: ArrayBufferView<ArrayBuffer>): bigint {
   return BigInt(Deno.UnsafePointer.value(Deno.UnsafePointer.of(array)));
 }

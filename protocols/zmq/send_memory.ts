@@ -2,7 +2,7 @@
  * Sends all parts of a message with one call: small parts are copied into memory whose address is known, large ones are
  * sent from where they are. libzmq has copied everything when the call returns.
  */
-import { dontWait, sendMore, type ZmqCalls } from "./library.ts";
+import { dontWait, Errno, sendMore, type ZmqCalls } from "./library.ts";
 import { addressOf, mostParts } from "./receive_memory.ts";
 
 const memoryBytes = 64 * 1024;
@@ -47,6 +47,10 @@ export class SendMemory {
 
   /** Sends what was added; false where that is not possible now, see `zmq_errno`. */
   send(calls: ZmqCalls, socket: Deno.PointerValue): boolean {
-    return calls.zmq_sendiov(socket, this.#listAddress, this.#count, dontWait | sendMore) >= 0;
+    // Of the parts behind the first one none is refused, so that none goes twice.
+    while (calls.zmq_sendiov(socket, this.#listAddress, this.#count, dontWait | sendMore) < 0) {
+      if (calls.zmq_errno() !== Errno.interrupted) return false;
+    }
+    return true;
   }
 }

@@ -31,9 +31,9 @@ export class ZmqError extends Error {
 /** What a send came to. */
 export type SendResult = "sent" | "full" | "unreachable";
 
-const word = new Int32Array(2);
+const word = new Int32Array(new ArrayBuffer(8));
 const wordAddress = addressOf(word);
-const size = new BigUint64Array([4n]);
+const size = new BigUint64Array(new ArrayBuffer(8));
 const sizeAddress = addressOf(size);
 
 /** See the module's header. */
@@ -98,13 +98,13 @@ export class ZmqSocket implements Waited {
   /** Endpoint of the last bind with its port resolved. */
   lastEndpoint(): string {
     const bytes = new Uint8Array(512);
-    const length = new BigUint64Array([BigInt(bytes.length)]);
+    size[0] = BigInt(bytes.length);
     if (
-      this.#calls.zmq_getsockopt(this.address, Option.lastEndpoint, addressOf(bytes), addressOf(length)) !== 0
+      this.#calls.zmq_getsockopt(this.address, Option.lastEndpoint, addressOf(bytes), sizeAddress) !== 0
     ) {
       throw this.#error("find an endpoint");
     }
-    return new TextDecoder().decode(bytes.subarray(0, Number(length[0]) - 1));
+    return new TextDecoder().decode(bytes.subarray(0, Number(size[0]) - 1));
   }
 
   // ------------------------------------------------------------------------------------------ messages
@@ -122,7 +122,6 @@ export class ZmqSocket implements Waited {
     if (sent) return "sent";
     switch (this.#calls.zmq_errno()) {
       case Errno.again:
-      case Errno.interrupted:
         return "full";
       case Errno.hostUnreachable:
         return "unreachable";
@@ -188,7 +187,9 @@ export class ZmqSocket implements Waited {
 
   #get(option: number): number {
     size[0] = 4n;
-    this.#calls.zmq_getsockopt(this.address, option, wordAddress, sizeAddress);
+    while (this.#calls.zmq_getsockopt(this.address, option, wordAddress, sizeAddress) !== 0) {
+      if (this.#calls.zmq_errno() !== Errno.interrupted) return 0;
+    }
     return word[0]!;
   }
 

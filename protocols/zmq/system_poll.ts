@@ -62,13 +62,14 @@ export class PollSet {
     return systemPoll().pollNow(this.#bytes, BigInt(this.#count), 0);
   }
 
-  /** Resolves when one is ready. The set must not be touched meanwhile. */
+  /** Resolves when one is ready, or after a second, with their number. The set must not be touched meanwhile. */
   wait(): Promise<number> {
-    return systemPoll().poll(this.#bytes, BigInt(this.#count), -1);
+    return systemPoll().poll(this.#bytes, BigInt(this.#count), longestWaitMs);
   }
 }
 
 const pollInput = 0x0001;
+const longestWaitMs = 1000;
 
 /** A pipe to oneself. */
 export class WakePipe {
