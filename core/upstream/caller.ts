@@ -35,6 +35,8 @@ import { Try, type TryOwner } from "./try.ts";
 export interface CallerParts {
   name: string;
   plan: UpstreamPlan;
+  /** Name of the service that calls. */
+  service?: string | undefined;
   clock: Clock;
   log: Log;
   // deno-lint-ignore no-explicit-any
@@ -73,6 +75,7 @@ const nothingUsable: ReadonlySet<FailureKind> = new Set([
 export class UpstreamCaller implements Caller<unknown, unknown>, TryOwner {
   readonly name: string;
   readonly plan: UpstreamPlan;
+  readonly service: string | undefined;
   readonly clock: Clock;
   readonly log: Log;
   readonly #parts: CallerParts;
@@ -87,6 +90,7 @@ export class UpstreamCaller implements Caller<unknown, unknown>, TryOwner {
     this.#parts = parts;
     this.name = parts.name;
     this.plan = parts.plan;
+    this.service = parts.service;
     this.clock = parts.clock;
     this.log = parts.log;
   }

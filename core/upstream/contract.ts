@@ -124,6 +124,8 @@ export interface CallOwner {
 export interface Caller<Request, Reply> {
   readonly name: string;
   readonly plan: UpstreamPlan;
+  /** Name of the service that calls, where it is known. */
+  readonly service?: string | undefined;
   readonly clock: Clock;
   readonly log: Log;
   /** Rejects with an {@link UpstreamError}. The reply of an upstream that failed with a status comes as a reply. */

@@ -120,6 +120,7 @@ export class BuiltUpstream {
     this.caller = new UpstreamCaller({
       name,
       plan,
+      service: init.plan.service,
       clock,
       log,
       protocol,

@@ -163,7 +163,7 @@ async function theirServers(commands: Record<PeerName, PeerCommand>): Promise<vo
       thrift: { idl: `${here}more.thrift`, transport, protocol, tracking },
       timeouts: { connect: "5s", attempt: "20s", total: "20s" },
       // Node's server answers a connection's calls as they are done, the others one after the other.
-      pool: { connections: 2 },
+      pool: { connections: 2, wait: "10s" },
     });
     const upstreams: Record<string, unknown> = {};
     const tracked = new Map<string, number>();

@@ -134,7 +134,7 @@ Deno.test("id, place in the tree, meta and trace go from HTTP through Thrift to 
   const spans = new Set<string>(["b7ad6b7169203331"]);
   for (const [name, rpcId] of [["first", "2.1.1.1"], ["second", "2.1.1.2"]] as const) {
     const { traceparent, ...told } = JSON.parse(reply[name]);
-    assert.deepEqual(told, { id: "id-7", rpcId, meta });
+    assert.deepEqual(told, { id: "id-7", rpcId, client: "thrift-test", meta });
     assert.match(traceparent, /^00-0af7651916cd43dd8448eb211c80319c-[0-9a-f]{16}-01$/);
     spans.add(traceparent.split("-")[2]);
   }

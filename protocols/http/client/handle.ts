@@ -1,8 +1,8 @@
 /**
  * What `ctx.upstream(name)` is for http: the web's fetch, without its detours. Redirects are not followed, bodies are
  * neither unpacked nor asked for packed, and nothing is sent twice that must not be. The upstream is told the request id
- * (`x-request-id`), the place of the call in its tree (`x-rpc-id`), both in W3C's words (`traceparent`, `baggage`), and
- * how long its answer is waited for (`x-deadline-ms`, ms from when the call begins).
+ * (`x-request-id`), the place of the call in its tree (`x-rpc-id`), both in W3C's words (`traceparent`, `baggage`), who
+ * calls (`x-client-name`), and how long its answer is waited for (`x-deadline-ms`, ms from when the call begins).
  */
 import type { Upstream, UpstreamCallOptions } from "../../../core/context.ts";
 import { childTraceparent, formatBaggage } from "../../../core/trace_context.ts";
@@ -69,8 +69,9 @@ export class HttpHandle extends UpstreamHandle {
     if (!has(headers, "traceparent")) headers.push("traceparent", childTraceparent(requestId, trace));
     const baggage = requestMeta === undefined || has(headers, "baggage") ? "" : formatBaggage(requestMeta);
     if (baggage !== "") headers.push("baggage", baggage);
+    const { plan, clock, service } = this.#caller;
+    if (service !== undefined && !has(headers, "x-client-name")) headers.push("x-client-name", service);
     if (has(headers, "x-deadline-ms")) return;
-    const { plan, clock } = this.#caller;
     const left = Math.min(plan.timeouts.total, timeoutMs, deadlineAt - clock.now());
     headers.push("x-deadline-ms", `${Math.max(0, Math.floor(left))}`);
   }

@@ -29,7 +29,7 @@ export const rpc = {
 };
 
 export const leaf = {
-  fetch(request: Request, { request: { id, rpcId, meta } }: Context): Response {
-    return Response.json({ id, rpcId, meta, traceparent: request.headers.get("traceparent") });
+  fetch(request: Request, { request: { id, rpcId, client, meta } }: Context): Response {
+    return Response.json({ id, rpcId, client, meta, traceparent: request.headers.get("traceparent") });
   },
 };
