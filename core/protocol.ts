@@ -104,6 +104,15 @@ export interface MessageSource {
   readonly client: string;
 }
 
+/** Connections that the library of a {@link SocketProtocol} makes, told for statistics and pages. */
+export interface PeerCounts {
+  /** Address of the peer, empty where unknown; returns what {@link left} wants. */
+  connected(address: string, secure: boolean): number;
+  left(peer: number, reason: Reason): void;
+  /** One that was connected but not let in. */
+  refused(reason: Reason): void;
+}
+
 /**
  * What a protocol gets from the worker for one listener. `Wire` is what travels to pool threads and back: bytes, or texts
  * with a body (`Payload` of core/pool).
@@ -136,6 +145,8 @@ export interface ListenerHost<Plan, Message, Answer, Wire = any> {
     text: string,
     service: Service<Message, Answer>,
   ): Answer | Refusal | Promise<Answer | Refusal>;
+  /** For protocols whose library connects by itself. */
+  readonly peers?: PeerCounts;
   /** Counts and logs the refusal of something that never became a message (too large, malformed). */
   refuse(connection: Connection | MessageSource, reason: Reason, text: string): void;
   /**

@@ -76,10 +76,14 @@ function upstreamCertificates(check: Check): void {
 }
 
 /** Keys that one protocol alone has a use for. */
-const ownKeys = [["framing", "frames"], ["pattern", "frames"], ["redis", "redis"], [
-  "http2",
-  "http",
-], ["thrift", "thrift"]] as const;
+const ownKeys = [
+  ["framing", "frames"],
+  ["pattern", "frames"],
+  ["redis", "redis"],
+  ["http2", "http"],
+  ["thrift", "thrift"],
+  ["zmq", "zmq"],
+] as const;
 
 /** The same of `health.probe`. */
 const ownKeysOfProbes = [["path", "http"], ["send", "frames"]] as const;

@@ -15,6 +15,7 @@ import type { Service } from "../service.ts";
 import type { Counter, Gauge, Histogram, SlotWriter } from "../stats/mod.ts";
 import { type CallHost, type CallPeer, RequestCall } from "./call.ts";
 import { CallList } from "./call_list.ts";
+import { SocketPeers } from "./socket_peers.ts";
 
 /** Takes one line per request. */
 export type AccessLines = Pick<AccessLog, "enabled" | "write">;
@@ -84,6 +85,7 @@ export class Listener implements ListenerHost<any, any, any>, CallHost {
   readonly #duration: Histogram;
   readonly #inFlight: Gauge;
   readonly #leaked: Counter;
+  #peers: SocketPeers | undefined;
   /** Calls whose answer is awaited. */
   readonly #waiting = new CallList();
   /** Calls that were answered early (deadline) while their handler still runs. */
@@ -141,6 +143,10 @@ export class Listener implements ListenerHost<any, any, any>, CallHost {
 
   get now(): number {
     return this.guard.now;
+  }
+
+  get peers(): SocketPeers {
+    return this.#peers ??= new SocketPeers(this.#parts.stats, this.name, () => this.#clock.epoch());
   }
 
   /** Requests that wait for an answer or whose handler still runs. */

@@ -124,7 +124,7 @@ export class ZmqServer implements SocketServer {
       this.#started++;
       return setup.service(message, call);
     };
-    this.#peers = new PeerLog(host.log);
+    this.#peers = new PeerLog(host.log, host.peers, setup.curve !== undefined);
     const socket = this.#socket = new ZmqSocket(context, socketKinds[plan.socket]);
     try {
       socket.set("linger", plan.linger);
@@ -181,6 +181,7 @@ export class ZmqServer implements SocketServer {
   close(): void {
     this.#stopped = true;
     this.#socket.close();
+    this.#peers.close();
   }
 
   async #drain(): Promise<void> {
@@ -197,6 +198,7 @@ export class ZmqServer implements SocketServer {
       await pause();
     }
     this.#socket.close();
+    this.#peers.close();
   }
 
   // ------------------------------------------------------------------------------------------ receiving
@@ -230,7 +232,7 @@ export class ZmqServer implements SocketServer {
       for (let i = parts.body; i < count; i++) body.push(memory.view(i));
       const topic = parts.topic < 0 ? nothing : memory.view(parts.topic);
       const verification = signer.verify(signature, topic, body);
-      if (verification !== "good") return this.#unverified(verification, envelope);
+      if (verification !== "good") return this.#unverified(verification);
     }
     let message: ZmqMessage;
     try {
@@ -343,7 +345,7 @@ export class ZmqServer implements SocketServer {
   }
 
   /** Whoever cannot sign gets no answer: one would be signed. */
-  #unverified(why: Exclude<Verification, "good">, _envelope: readonly Uint8Array[]): void {
+  #unverified(why: Exclude<Verification, "good">): void {
     this.#host.refuse(nowhere, "forbidden", this.#kind);
     this.#peers.unverified(why);
   }

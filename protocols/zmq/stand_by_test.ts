@@ -65,3 +65,28 @@ Deno.test("zmq stands by while an endpoint is another program's, and gets it whe
   await answers(peer, endpoint);
   assert.equal(await weir.stop(), 0, weir.text);
 });
+
+Deno.test("zmq tells the log and the pages who is connected", async () => {
+  const [port, metaPort] = ports(2);
+  const endpoint = `tcp://127.0.0.1:${port}`;
+  const meta = { listen: `127.0.0.1:${metaPort}` };
+  await using weir = await WeirProcess.start({ manifest: { ...manifest(endpoint), meta } });
+  await using peer = await Peer.start("python");
+  await peer.do({ do: "make", socket: "r", type: "req", connect: [endpoint] });
+  await peer.send("r", "1");
+  assert.ok(await peer.receive("r"));
+  const open = async () => {
+    const text = await (await fetch(`http://127.0.0.1:${metaPort}/metrics`)).text();
+    const values = text.matchAll(/^weir_connections_open\{[^}]*listener="rep"[^}]*\} (\d+)$/gm);
+    return [...values].reduce((sum, [, value]) => sum + Number(value), 0);
+  };
+  await until("one is open", async () => await open() === 1);
+  const page = await (await fetch(`http://127.0.0.1:${metaPort}/connections`)).text();
+  assert.match(page, /rep/);
+  assert.match(page, /127\.0\.0\.1/);
+  await weir.until("it says so", () => weir.records("peer connected").length === 1);
+  await peer.do({ do: "close", socket: "r" });
+  await until("none is open", async () => await open() === 0);
+  const left = await weir.until("it says that, too", () => weir.records("peer disconnected")[0]);
+  assert.equal(left.address, "127.0.0.1");
+});
