@@ -6,6 +6,7 @@
  * Wire: `<PRI>1 TIMESTAMP HOSTNAME APP-NAME PROCID MSGID - MSG`, on TCP `LENGTH SP` before it, no newline.
  */
 import { lookup } from "node:dns/promises";
+import { connectTcp } from "../connect_tcp.ts";
 import type { Output, WriteResult } from "./sink.ts";
 
 /** Where the server listens. */
@@ -137,7 +138,7 @@ class StreamOutput implements Output {
 
   async #connect(): Promise<Deno.TcpConn> {
     const signal = AbortSignal.timeout(connectTimeoutMs);
-    const conn = await Deno.connect({ hostname: this.#hostname, port: this.#port, signal });
+    const conn = await connectTcp(this.#hostname, this.#port, signal);
     if (this.#closed) conn.close();
     else this.#watch(conn);
     return conn;

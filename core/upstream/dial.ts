@@ -4,6 +4,7 @@
  * neither pools nor protocols.
  */
 import type { EndpointSpec } from "../endpoint.ts";
+import { connectTcp } from "../connect_tcp.ts";
 import { type FailureKind, UpstreamError } from "../upstream_error.ts";
 import { type Dialled, dialTls, serverName, type TlsMaterial } from "./dial_tls.ts";
 import { type Target, targetOf } from "./target.ts";
@@ -21,7 +22,8 @@ export async function dial(
 ): Promise<Dialled> {
   const limit = new AbortController();
   const { signal } = limit;
-  const timer = setTimeout(() => limit.abort(), timeoutMs);
+  // After a time without a turn, what has arrived meanwhile counts.
+  let timer = setTimeout(() => timer = setTimeout(() => limit.abort(), 0), timeoutMs);
   const progress = { phase: "connect" as Phase };
   try {
     const target = targetOf(spec.address);
@@ -53,7 +55,7 @@ type Phase = "connect" | "tls";
 
 async function connect(target: Target, signal: AbortSignal): Promise<Deno.Conn> {
   if ("path" in target) return await Deno.connect({ transport: "unix", path: target.path });
-  const conn = await Deno.connect({ ...target, signal });
+  const conn = await connectTcp(target.hostname, target.port, signal);
   conn.setNoDelay(true);
   return conn;
 }

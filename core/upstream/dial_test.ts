@@ -310,6 +310,15 @@ Deno.test("dial() tries all addresses of a name, with TLS too, and is not held u
   silent.close();
 });
 
+Deno.test("dial() takes a connection that came about while this process had no turn", async () => {
+  using server = accepting(() => {});
+  for (let n = 0; n < 50; n++) {
+    const dialling = dial("users", specOf(server.address), undefined, [], 5);
+    for (const until = performance.now() + 10; performance.now() < until;);
+    (await dialling).stream.close();
+  }
+});
+
 Deno.test("dial() leaves no descriptor behind, however it ends", async () => {
   await using server = await provision("nginxTls", { range });
   const [port, , expired] = server.ports;

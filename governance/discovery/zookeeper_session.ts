@@ -4,6 +4,7 @@
  * again. A server that is silent for two thirds of the session's time counts as gone.
  */
 import type { Clock } from "../../core/clock.ts";
+import { connectTcp } from "../../core/connect_tcp.ts";
 import {
   authPacket,
   connectPacket,
@@ -205,7 +206,7 @@ export async function openZookeeper(
   const late = AbortSignal.timeout(timeoutMs);
   let conn: Deno.Conn;
   try {
-    conn = await Deno.connect({ hostname, port, signal: AbortSignal.any([signal, late]) });
+    conn = await connectTcp(hostname, port, AbortSignal.any([signal, late]));
   } catch (error) {
     const why = late.aborted ? `no connection within ${timeoutMs} ms` : "cannot be reached";
     throw new Error(`${hostname}:${port}: ${why}`, { cause: error });
