@@ -86,6 +86,8 @@ export class Listener implements ListenerHost<any, any, any>, CallHost {
   readonly #inFlight: Gauge;
   readonly #leaked: Counter;
   #peers: SocketPeers | undefined;
+  #source: MessageSource | undefined;
+  #sourcePeer: CallPeer | undefined;
   /** Calls whose answer is awaited. */
   readonly #waiting = new CallList();
   /** Calls that were answered early (deadline) while their handler still runs. */
@@ -169,7 +171,12 @@ export class Listener implements ListenerHost<any, any, any>, CallHost {
     text: string,
     service: Service<Message, Answer>,
   ): Answer | Refusal | Promise<Answer | Refusal> {
-    return this.#handle(peerOf(source), message, text, service);
+    // Most protocols have one source for all they bring.
+    if (source !== this.#source) {
+      this.#source = source;
+      this.#sourcePeer = peerOf(source);
+    }
+    return this.#handle(this.#sourcePeer!, message, text, service);
   }
 
   #handle<Message, Answer>(

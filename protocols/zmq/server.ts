@@ -44,7 +44,7 @@ export interface ServerSetup {
 interface Job {
   readonly message: ZmqMessage;
   readonly text: string;
-  readonly envelope: readonly Uint8Array[];
+  readonly envelope: ReplyParts;
   readonly signature: Uint8Array | undefined;
 }
 
@@ -72,6 +72,7 @@ const passing: ReadonlySet<Reason> = new Set([
 
 const nowhere: MessageSource = { address: "", client: "" };
 const nothing = new Uint8Array(0);
+const noParts: ReplyParts = [];
 /** While it drains, it goes on reading until nothing more comes, no longer than this. */
 const drainReadMs = 200;
 
@@ -219,19 +220,18 @@ export class ZmqServer implements SocketServer {
   }
 
   #take(count: number): void {
-    const { receiveMemory: memory } = this.#setup.context;
-    const { signer } = this.#setup;
+    const { context: { receiveMemory: memory }, signer } = this.#setup;
     const parts = this.#parts;
     if (!parts.find(memory, count, this.#layout)) return this.#refuse("bad_request");
-    const envelope: Uint8Array[] = [];
-    for (let i = 0; i < parts.envelope; i++) envelope.push(memory.copy(i));
+    let envelope = noParts;
+    if (parts.envelope > 0) {
+      const copies: Uint8Array[] = envelope = [];
+      for (let i = 0; i < parts.envelope; i++) copies.push(memory.copy(i));
+    }
     let signature: Uint8Array | undefined;
     if (signer) {
       signature = memory.copy(parts.signature);
-      const body: Uint8Array[] = [];
-      for (let i = parts.body; i < count; i++) body.push(memory.view(i));
-      const topic = parts.topic < 0 ? nothing : memory.view(parts.topic);
-      const verification = signer.verify(signature, topic, body);
+      const verification = this.#verify(signer, signature, count);
       if (verification !== "good") return this.#unverified(verification);
     }
     let message: ZmqMessage;
@@ -240,7 +240,15 @@ export class ZmqServer implements SocketServer {
     } catch {
       return this.#refuse("bad_request", envelope);
     }
-    this.#serve({ message, text: this.#text(message), envelope, signature });
+    this.#serve(message, this.#text(message), envelope, signature);
+  }
+
+  #verify(signer: Signer, signature: Uint8Array, count: number): Verification {
+    const { receiveMemory: memory } = this.#setup.context;
+    const { topic, body } = this.#parts;
+    const signed: Uint8Array[] = [];
+    for (let i = body; i < count; i++) signed.push(memory.view(i));
+    return signer.verify(signature, topic < 0 ? nothing : memory.view(topic), signed);
   }
 
   /** Throws what the codec throws. */
@@ -270,34 +278,45 @@ export class ZmqServer implements SocketServer {
     return topic === "" ? this.#kind : this.#topicText;
   }
 
-  #serve(job: Job): void {
+  /** What is answered at once makes no job. */
+  #serve(message: ZmqMessage, text: string, envelope: ReplyParts, signature: Uint8Array | undefined): void {
     const started = this.#started;
-    const answer = this.#host.take(nowhere, job.message, job.text, this.#service);
-    if (!(answer instanceof Promise)) return this.#finish(job, answer);
+    const answer = this.#host.take(nowhere, message, text, this.#service);
+    if (answer instanceof Promise) {
+      return this.#await({ message, text, envelope, signature }, answer, started);
+    }
+    if (!(answer instanceof Refusal)) {
+      if (answer.length > 0) this.#reply(envelope, signature, answer);
+    } else this.#refused({ message, text, envelope, signature }, answer);
+  }
+
+  #await(job: Job, answer: Promise<ReplyParts | Refusal>, started: number): void {
     this.#inflight++;
     // It waits for its turn: the next one would only wait behind it.
     if (this.#waits && this.#started === started) this.#pause();
     answer.then((late) => {
       this.#inflight--;
-      this.#finish(job, late);
+      if (late instanceof Refusal) this.#refused(job, late);
+      else if (late.length > 0) this.#reply(job.envelope, job.signature, late);
       this.#resume();
     });
   }
 
-  #finish(job: Job, answer: ReplyParts | Refusal): void {
-    if (answer instanceof Refusal) {
-      if (!this.#waits) return this.#reply(job, refusalParts(answer, this.#setup.codec));
-      if (!passing.has(answer.reason)) return;
-      this.#held.push(job);
-      return this.#pause();
+  #refused(job: Job, refusal: Refusal): void {
+    if (!this.#waits) {
+      return this.#reply(job.envelope, job.signature, refusalParts(refusal, this.#setup.codec));
     }
-    if (answer.length > 0) this.#reply(job, answer);
+    if (!passing.has(refusal.reason)) return;
+    this.#held.push(job);
+    this.#pause();
   }
 
   #retryHeld(): void {
     const held = this.#held;
     this.#held = [];
-    for (const job of held) this.#serve(job);
+    for (const { message, text, envelope, signature } of held) {
+      this.#serve(message, text, envelope, signature);
+    }
     this.#resume();
   }
 
@@ -315,7 +334,7 @@ export class ZmqServer implements SocketServer {
 
   // ------------------------------------------------------------------------------------------ sending
 
-  #reply({ envelope, signature }: Pick<Job, "envelope" | "signature">, body: ReplyParts): void {
+  #reply(envelope: ReplyParts, signature: Uint8Array | undefined, body: ReplyParts): void {
     if (this.#socket.closed) return;
     const { signer } = this.#setup;
     const signed = signer ? [signer.sign(nothing, body, signature)] : [];
@@ -341,7 +360,7 @@ export class ZmqServer implements SocketServer {
   #refuse(reason: Reason, envelope?: readonly Uint8Array[]): void {
     this.#host.refuse(nowhere, reason, this.#kind);
     if (this.#waits || !envelope) return;
-    this.#reply({ envelope, signature: undefined }, refusalParts(new Refusal(reason), this.#setup.codec));
+    this.#reply(envelope, undefined, refusalParts(new Refusal(reason), this.#setup.codec));
   }
 
   /** Whoever cannot sign gets no answer: one would be signed. */
