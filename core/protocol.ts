@@ -138,12 +138,16 @@ export interface ListenerHost<Plan, Message, Answer, Wire = any> {
     text: string,
     service: Service<Message, Answer>,
   ): Answer | Refusal | Promise<Answer | Refusal>;
-  /** The same for messages that came another way than over an accepted connection. */
+  /**
+   * The same for messages that came another way than over an accepted connection. `now`, monotonic ms, where the caller
+   * knows the time (that of the message before, in a row): to ask for it costs as much as all the counting.
+   */
   take(
     source: MessageSource,
     message: Message,
     text: string,
     service: Service<Message, Answer>,
+    now?: number,
   ): Answer | Refusal | Promise<Answer | Refusal>;
   /** For protocols whose library connects by itself. */
   readonly peers?: PeerCounts;

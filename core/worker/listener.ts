@@ -162,7 +162,7 @@ export class Listener implements ListenerHost<any, any, any>, CallHost {
     text: string,
     service: Service<Message, Answer>,
   ): Answer | Refusal | Promise<Answer | Refusal> {
-    return this.#handle(connection as unknown as CallPeer, message, text, service);
+    return this.#handle(connection as unknown as CallPeer, message, text, service, this.#clock.now());
   }
 
   take<Message, Answer>(
@@ -170,13 +170,14 @@ export class Listener implements ListenerHost<any, any, any>, CallHost {
     message: Message,
     text: string,
     service: Service<Message, Answer>,
+    now = this.#clock.now(),
   ): Answer | Refusal | Promise<Answer | Refusal> {
     // Most protocols have one source for all they bring.
     if (source !== this.#source) {
       this.#source = source;
       this.#sourcePeer = peerOf(source);
     }
-    return this.#handle(this.#sourcePeer!, message, text, service);
+    return this.#handle(this.#sourcePeer!, message, text, service, now);
   }
 
   #handle<Message, Answer>(
@@ -184,8 +185,9 @@ export class Listener implements ListenerHost<any, any, any>, CallHost {
     message: Message,
     text: string,
     service: Service<Message, Answer>,
+    now: number,
   ): Answer | Refusal | Promise<Answer | Refusal> {
-    const now = this.guard.now = this.#clock.now();
+    this.guard.now = now;
     const row = this.inflight.begin(this.#index, owner.row, now + this.epochOffset, text);
     const call = new RequestCall(this, owner, message, text, now, now + this.#deadlineMs, row);
     owner.requests++;

@@ -97,6 +97,8 @@ export class ZmqServer implements SocketServer {
   #held: Job[] = [];
   /** Replies that found no room. */
   #unsent: Uint8Array[][] = [];
+  /** When the message before was through, in a row of them; undefined where there is none. */
+  #now: number | undefined;
   #paused = false;
   #stopped = false;
   /** Nothing was left to read at the last look. */
@@ -207,6 +209,7 @@ export class ZmqServer implements SocketServer {
   #work(untilMs: number): boolean {
     if (this.#unsent.length > 0 && !this.#sendUnsent()) return true;
     this.#quiet = false;
+    this.#now = undefined;
     for (;;) {
       if (this.#paused || this.#stopped) return true;
       const count = this.#socket.receive();
@@ -215,7 +218,8 @@ export class ZmqServer implements SocketServer {
         this.#quiet = true;
         return true;
       } else this.#refuse("body_too_large");
-      if (this.#host.now >= untilMs) return false;
+      this.#now = this.#host.now;
+      if (this.#now >= untilMs) return false;
     }
   }
 
@@ -281,7 +285,7 @@ export class ZmqServer implements SocketServer {
   /** What is answered at once makes no job. */
   #serve(message: ZmqMessage, text: string, envelope: ReplyParts, signature: Uint8Array | undefined): void {
     const started = this.#started;
-    const answer = this.#host.take(nowhere, message, text, this.#service);
+    const answer = this.#host.take(nowhere, message, text, this.#service, this.#now);
     if (answer instanceof Promise) {
       return this.#await({ message, text, envelope, signature }, answer, started);
     }
@@ -314,6 +318,7 @@ export class ZmqServer implements SocketServer {
   #retryHeld(): void {
     const held = this.#held;
     this.#held = [];
+    this.#now = undefined;
     for (const { message, text, envelope, signature } of held) {
       this.#serve(message, text, envelope, signature);
     }
