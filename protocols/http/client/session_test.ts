@@ -361,6 +361,8 @@ Deno.test("HttpSession reads no further than a little ahead of who reads the bod
     await connection.says(`HTTP/1.1 200 OK\r\ncontent-length: ${total}\r\n\r\n`);
     const piece = new Uint8Array(1024 * 1024);
     for (; said < total; said += piece.length) await connection.says(piece);
+    // Whoever ends the connection ends the session.
+    await connection.hears("/2");
   });
   const { session } = await connect(server.address);
   const { body } = await start(session).reply;
