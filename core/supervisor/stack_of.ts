@@ -6,7 +6,7 @@ import type { Channel } from "../channel.ts";
 import type { StackAnswer } from "../control.ts";
 
 /** How long the governor may take. */
-const governorMs = 400;
+const governorMs = 650;
 /** A program of its own has to be started first. */
 const programMs = 1500;
 
