@@ -1,15 +1,6 @@
 /** The listeners: one strict map per protocol, told apart by `protocol`. */
 import { z } from "zod";
-import {
-  access,
-  admit,
-  deadline,
-  guardKeys,
-  handlerKey,
-  rateLimit,
-  run,
-  servingKeys,
-} from "./schema_common.ts";
+import { admit, deadline, guardKeys, handlerKey, run, servingKeys } from "./schema_common.ts";
 import {
   defaulted,
   hasOne,
@@ -25,7 +16,7 @@ import {
 } from "./terms.ts";
 import { framing } from "./schema_framing.ts";
 import { duration, size } from "./terms_quantity.ts";
-import { existing, handler, secret } from "./terms_path.ts";
+import { existing, handler } from "./terms_path.ts";
 import { listenAddress, network, peerAddress } from "./terms_address.ts";
 import { zmqListener } from "./schema_zmq.ts";
 

@@ -65,14 +65,6 @@ function listenerKey(plan: Plan, key: "access" | "rate"): Path[] {
     .map(([name]) => ["listeners", name, key]);
 }
 
-function upstreamProtocol(wanted: "zmq"): Missing {
-  const uses = (plan: Plan): Path[] =>
-    Object.entries(plan.upstreams)
-      .filter(([, upstream]) => upstream.protocol === wanted)
-      .map(([name]) => ["upstreams", name, "protocol"]);
-  return { what: `${wanted} upstreams are`, at: "upstreams.<name>.protocol", value: wanted, uses };
-}
-
 function ofLeader(plan: Plan): Path[] {
   return Object.entries(plan.loops)
     .filter(([, loop]) => loop.on === "leader")
