@@ -143,7 +143,7 @@ export class NativeConnection implements Upgrader {
     const answer = this.#host.handle(connection, message, text, this.#service);
     if (answer instanceof Promise) {
       return answer.then((value) => {
-        const last = connection.left ? this.#toHalfClosed(request, value) : undefined;
+        const last = connection.left ? this.#toHalfClosed(request, value, bounded) : undefined;
         return last ?? this.#answer(request, info, body, bounded, value);
       });
     }
@@ -183,12 +183,15 @@ export class NativeConnection implements Upgrader {
       connection.closing = true;
       // The runtime would wait for somebody to read on.
       if (bounded) bounded.drop();
+    } else if (bounded && !bounded.complete) {
+      const over = () => bounded.drop();
+      info.completed.then(over, over);
     }
     // The connection is not the server's any more: the answer must not come before it knows.
     if (this.#takenOver) return this.#serving.finished.then(takenOverResponse, takenOverResponse);
     if (instantStatus(response) === 0) {
       if (asksToClose(response)) connection.closing = true;
-      if (isStreaming(response)) return this.#watch(request, response, info, unread);
+      if (isStreaming(response)) return this.#watch(request, response, info, unread, bounded);
     }
     this.#between();
     if (connection.closing) {
@@ -203,10 +206,11 @@ export class NativeConnection implements Upgrader {
     response: Response,
     info: Info,
     unread: boolean,
+    bounded: BoundedBody | undefined,
   ): Response | Promise<Response> {
     const connection = this.connection;
     // The first piece of a stream comes too late for a peer that has closed its side, like an answer that was awaited.
-    const last = connection.peerLeft?.() ? this.#toHalfClosed(request, response) : undefined;
+    const last = connection.peerLeft?.() ? this.#toHalfClosed(request, response, bounded) : undefined;
     if (last) return last;
     if (this.#active === 1) connection.enter(this.#http2 ? Phase.serving : Phase.stream);
     const over = () => this.#between();
@@ -219,7 +223,11 @@ export class NativeConnection implements Upgrader {
    * The runtime would drop this answer: the connection is taken from it, and the answer written here. Requests that were
    * pipelined behind it are lost with the runtime's buffer. Not over TLS, where the bytes are the runtime's alone.
    */
-  #toHalfClosed(request: Request, answer: Response | Refusal): Promise<Response> | undefined {
+  #toHalfClosed(
+    request: Request,
+    answer: Response | Refusal,
+    bounded: BoundedBody | undefined,
+  ): Promise<Response> | undefined {
     const connection = this.connection;
     if (this.#http2 || this.#active > 1) return undefined;
     const response = answer instanceof Refusal ? refusalResponse(answer, true) : answer;
@@ -233,7 +241,10 @@ export class NativeConnection implements Upgrader {
       connection.done(reason);
     };
     connection.finish = nothing;
-    const over = () => connection.done(this.#endReason ?? "client_closed");
+    const over = () => {
+      connection.done(this.#endReason ?? "client_closed");
+      bounded?.drop();
+    };
     answerHalfClosed(writer, response, request.method === "HEAD").then(over, over);
     // The connection is not the server's any more: what it gets to answer must not come before it knows.
     return this.#serving.finished.then(takenOverResponse, takenOverResponse);

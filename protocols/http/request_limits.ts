@@ -44,48 +44,46 @@ export class BoundedBody {
   complete = false;
   /** It was longer than allowed. */
   exceeded = false;
+  readonly #maxBytes: number;
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  #bytes = 0;
 
   /** The body of {@link request} fails with ServiceError `body_too_large` after `limits.body` bytes. */
   constructor(request: Request, limits: HttpLimitsPlan) {
-    const body = request.body?.pipeThrough(byteLimit(limits.body, (fits) => this.#end(fits))) ?? null;
+    this.#maxBytes = limits.body;
+    const reader = this.#reader = request.body?.getReader();
+    const body = reader
+      ? new ReadableStream<Uint8Array<ArrayBuffer>>({
+        pull: (controller) => this.#pull(reader, controller),
+        cancel: (reason) => reader.cancel(reason),
+      }, { highWaterMark: 0 })
+      : null;
     this.request = derivedRequest(request, request.url, body);
   }
 
-  /** Nobody will read it. */
+  /**
+   * Nobody will read on, whoever holds the body that the handler got: the runtime keeps the connection of a body that is
+   * neither read to its end nor cancelled until its memory is reclaimed.
+   */
   drop(): void {
-    const { body } = this.request;
-    if (body && !body.locked) body.cancel().catch(() => {});
+    if (!this.complete) this.#reader?.cancel().catch(() => {});
   }
 
-  #end(fits: boolean): void {
-    if (fits) this.complete = true;
-    else this.exceeded = true;
+  async #pull(
+    reader: ReadableStreamDefaultReader<Uint8Array>,
+    controller: ReadableStreamDefaultController<Uint8Array>,
+  ): Promise<void> {
+    const { value } = await reader.read();
+    if (value === undefined) {
+      this.complete = true;
+      return controller.close();
+    }
+    this.#bytes += value.byteLength;
+    if (this.#bytes <= this.#maxBytes) return controller.enqueue(value);
+    this.exceeded = true;
+    const text = `The body is longer than ${this.#maxBytes} bytes`;
+    const error = new ServiceError("body_too_large", text, { source: "client" });
+    reader.cancel(error).catch(() => {});
+    throw error;
   }
-}
-
-/** A stream that passes at most `maxBytes`; `onEnd` is told whether all fitted. Takes nothing before it is read. */
-export function byteLimit(
-  maxBytes: number,
-  onEnd?: (fits: boolean) => void,
-): TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>> {
-  let seen = 0;
-  return new TransformStream(
-    {
-      transform(chunk, controller) {
-        seen += chunk.byteLength;
-        if (seen <= maxBytes) return controller.enqueue(chunk);
-        onEnd?.(false);
-        controller.error(
-          new ServiceError("body_too_large", `The body is longer than ${maxBytes} bytes`, {
-            source: "client",
-          }),
-        );
-      },
-      flush() {
-        onEnd?.(true);
-      },
-    },
-    undefined,
-    new CountQueuingStrategy({ highWaterMark: 0 }),
-  );
 }

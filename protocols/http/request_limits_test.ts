@@ -87,3 +87,22 @@ Deno.test("BoundedBody is neither used nor complete when nobody reads it", async
   assert.equal(bounded.complete, false);
   assert.ok(taken() <= 2, `${taken()} pieces`);
 });
+
+Deno.test("BoundedBody.drop() cancels a body although somebody holds it, unless it was read to its end", async () => {
+  const reasons: string[] = [];
+  const of = (pieces: number) => {
+    let left = pieces;
+    const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
+      pull: (controller) => left-- > 0 ? controller.enqueue(new Uint8Array(1)) : controller.close(),
+      cancel: () => void reasons.push(`cancelled with ${left} left`),
+    }, { highWaterMark: 0 });
+    return new BoundedBody(new Request("http://h/", { method: "POST", body }), limits);
+  };
+  const held = of(5);
+  await held.request.body!.getReader().read();
+  held.drop();
+  const whole = of(1);
+  await whole.request.bytes();
+  whole.drop();
+  assert.deepEqual(reasons, ["cancelled with 4 left"]);
+});
