@@ -28,7 +28,7 @@ Deno.test("upstreams mix nothing up and leave nothing behind, whatever backends,
   assert.deepEqual(unhandled, []);
   assert.deepEqual(after, { right: 200 }, "not all is well afterwards");
   assert.deepEqual({ ...left, busy }, { calls: 0, attempts: 0, waiters: 0, dialling: 0, busy: 0 });
-  // Signals and child processes have some of their own.
+  // Signals and child processes may have made some of their own.
   assert.ok(sockets.after <= sockets.before + 4, JSON.stringify(sockets));
   assert.ok(heap.after - heap.before < 16 * 1024 * 1024, JSON.stringify(heap));
   // Otherwise nothing was put to the test.
