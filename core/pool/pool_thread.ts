@@ -4,6 +4,7 @@
  */
 import { Worker } from "node:worker_threads";
 import { ServiceError } from "../errors.ts";
+import { endExecution } from "./end_execution.ts";
 import type { Job } from "./job.ts";
 import { copyToSend, type Message, PayloadWriter, readPayload, tooLarge } from "./message.ts";
 import { Ring, ringMemory } from "./ring.ts";
@@ -70,6 +71,8 @@ export class PoolThread {
   #cause: string | undefined;
   #error: Error | undefined;
   #ending = false;
+  /** Where V8 can be told to stop what the thread runs; empty when this process has no inspector. */
+  #inspector = "";
   /** Resolves when it has ended. */
   readonly ended: Promise<void>;
 
@@ -233,6 +236,9 @@ export class PoolThread {
   #receive(message: FromThread): void {
     if (this.state === "ended") return;
     switch (message.t) {
+      case "inspector":
+        this.#inspector = message.url;
+        return;
       case "ready":
         this.state = "ready";
         return this.#events.ready(this);
@@ -279,7 +285,11 @@ export class PoolThread {
     if (this.#ending) return;
     this.#ending = true;
     this.#cause = cause;
-    this.#worker.terminate();
+    // In this order: a terminated thread has left the inspector, whatever it still runs.
+    const atWork = this.load > 0 || cause !== undefined;
+    if (this.#inspector !== "" && atWork) {
+      endExecution(this.#inspector).finally(() => this.#worker.terminate());
+    } else this.#worker.terminate();
     this.#end(cause);
   }
 

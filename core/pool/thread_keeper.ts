@@ -1,4 +1,5 @@
 /** The life of a pool's threads: started, ready, replaced when they are stuck or lost (later each time), ended. */
+import { url as inspectorUrl } from "node:inspector";
 import { jitter } from "../clock.ts";
 import { ServiceError } from "../errors.ts";
 import type { Dispatcher } from "./dispatcher.ts";
@@ -51,6 +52,7 @@ export class ThreadKeeper {
       pool: name,
       bell: this.#dispatcher.bell.memory,
       blockMs: plan.kind === "cpu" ? idleBlockMs : 0,
+      inspector: inspectorUrl() !== undefined,
       directory,
       services: [...services],
       config,

@@ -5,6 +5,7 @@
  * While a handler's promise is pending the thread sits in its event loop. An idle thread blocks for `blockMs` at most
  * (a blocked thread wakes faster, and its own timers can be that late), then waits in its event loop as well.
  */
+import inspector from "node:inspector";
 import { parentPort } from "node:worker_threads";
 import type { Log, PoolHandle, UserStats } from "../context.ts";
 import { AnswerWriter } from "./answer_writer.ts";
@@ -77,6 +78,10 @@ export class ThreadKernel implements CallHost {
   /** Loads the services, says that it is ready, and serves until the thread is ended. */
   async run(): Promise<void> {
     parentPort!.on("message", (message: ToThread) => this.#receive(message));
+    if (this.#start.inspector) {
+      inspector.open(0, "127.0.0.1");
+      this.#post({ t: "inspector", url: inspector.url()! });
+    }
     try {
       for (const [index, source] of this.#start.services.entries()) await this.#modules.load(index, source);
     } catch (error) {

@@ -41,6 +41,8 @@ export interface ThreadStart {
   readonly shared: SharedArrayBuffer;
   /** How long an idle thread may block its event loop at a time. */
   readonly blockMs: number;
+  /** Whether the thread joins its process's inspector, by which it can be stopped whatever it runs. */
+  readonly inspector: boolean;
   readonly directory: string;
   readonly services: readonly ServiceSource[];
   readonly config: Readonly<Record<string, unknown>>;
@@ -83,6 +85,7 @@ export type Fields = Record<string, unknown>;
 
 /** Thread to pool. */
 export type FromThread =
+  | { t: "inspector"; url: string }
   | { t: "ready" }
   | { t: "failed"; error: WireError }
   | { t: "loaded"; index: number; error?: WireError }

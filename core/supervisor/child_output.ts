@@ -51,7 +51,8 @@ export class ChildOutput {
     for (const line of text.split("\n")) {
       const found = inspectorLine.exec(line);
       if (found === null) kept.push(line);
-      else if (found[1] !== undefined) this.inspector = found[1];
+      // The process itself says so first, its pool threads later.
+      else if (this.inspector === "") this.inspector = found[1] ?? "";
     }
     const left = kept.join("\n");
     if (left === "") return;

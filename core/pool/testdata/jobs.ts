@@ -17,9 +17,20 @@ export function burn(ms: number): number {
   return threadId;
 }
 
+/** Spins for long. Not for ever: without an inspector nothing can end it. */
 export function spin(): void {
   currentContext()?.mark("about to spin");
+  burn(3000);
+}
+
+/** Spins for ever. */
+export function spinForEver(): never {
   for (;;);
+}
+
+/** Spins for ever in microtasks. */
+export async function spinInMicrotasks(): Promise<never> {
+  for (;;) await null;
 }
 
 export function eatHeap(): never {
