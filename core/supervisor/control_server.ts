@@ -28,7 +28,8 @@ export interface ControlHandlers {
 export interface ControlServer {
   /** For WEIR_CONTROL and connectControl(). */
   readonly address: string;
-  close(): void;
+  /** Resolves when the socket is gone from its folder: the runtime removes it by its name, some time after closing. */
+  close(): Promise<void>;
 }
 
 /** Listens in `folder`. `transport` tcp is for systems without unix sockets. */
@@ -51,12 +52,13 @@ export function listenControl(
     Deno.writeTextFileSync(join(folder, "control.json"), note, { mode: 0o600 });
   }
   const open = new Set<Channel>();
-  accept(listener as Deno.Listener, token, open, handlers);
+  const accepting = accept(listener as Deno.Listener, token, open, handlers);
   return {
     address,
     close() {
       listener.close();
       for (const channel of open) channel.close();
+      return accepting;
     },
   };
 }

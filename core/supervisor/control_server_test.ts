@@ -44,7 +44,7 @@ for (const transport of ["unix", "tcp"] as const) {
     stranger.channel.send({ type: "hello", token: "guessed" });
     await stranger.closed;
 
-    server.close();
+    await server.close();
     await Promise.all([client.closed, child.closed]);
     Deno.removeSync(folder, { recursive: true });
   });
@@ -56,7 +56,7 @@ Deno.test("listenControl() refuses commands over TCP without the token", async (
   const client = await connect(server.address);
   await assert.rejects(client.channel.request({ type: "stop" }, 5000), /the token is wrong/);
   await assert.rejects(client.channel.request({ type: "stop", token: "x" }, 5000), /the token is wrong/);
-  server.close();
+  await server.close();
   await client.closed;
   Deno.removeSync(folder, { recursive: true });
 });
@@ -81,6 +81,17 @@ Deno.test("listenControl() closes connections beyond the 64 that clients may hol
     again.channel.close();
     if (answer !== undefined) break;
   }
-  server.close();
+  await server.close();
+  Deno.removeSync(folder, { recursive: true });
+});
+
+Deno.test("listenControl() leaves nothing behind that removes the socket of who comes next", async () => {
+  const folder = Deno.makeTempDirSync({ prefix: "weir-test-" });
+  for (let n = 0; n < 20; n++) {
+    const server = listenControl(folder, "unix", handlers);
+    await (await connect(server.address)).channel.close();
+    await server.close();
+    assert.throws(() => Deno.statSync(server.address), Deno.errors.NotFound);
+  }
   Deno.removeSync(folder, { recursive: true });
 });

@@ -299,10 +299,11 @@ export class Supervisor {
     const { failure, cutOff, log, logging, stdout, stderr } = state;
     const code = failure !== "" ? exitCodes.failed : cutOff ? exitCodes.cutOff : exitCodes.clean;
     this.#stopTicking();
-    state.control.close();
+    const closed = state.control.close();
     state.acceptor?.close();
     log.info("the service is stopped", { code });
     try {
+      await closed;
       await logging.close(flushMs);
       await Promise.all([stdout.flush(flushMs), stderr.flush(flushMs)]);
       state.memory.close();
