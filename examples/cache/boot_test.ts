@@ -20,6 +20,12 @@ Deno.test("examples/cache keeps values in Redis over one connection per worker",
       (await fetch(`http://127.0.0.1:${port}/values/none`).catch(() => undefined))?.status === 404,
     env: { REDIS_PORT: String(redisPort), REDIS_DATABASE: "4" },
   });
+  // The second worker starts when the first one serves.
+  await service.waitFor("both workers serve", async () => {
+    const answer = await fetch(`${service.metaUrl}/workers`, { headers: { accept: "application/json" } });
+    const { processes } = await answer.json() as { processes: Array<{ role: string; state: string }> };
+    return processes.filter(({ role, state }) => role === "worker" && state === "ready").length === 2;
+  });
   const ask = async (path: string, init?: RequestInit) => {
     const response = await fetch(`${service.url}/values/${path}`, init);
     return { status: response.status, body: await response.bytes() };
