@@ -22,7 +22,9 @@ Deno.test("examples/cache keeps values in Redis over one connection per worker",
   });
   // The second worker starts when the first one serves.
   await service.waitFor("both workers serve", async () => {
-    const answer = await fetch(`${service.metaUrl}/workers`, { headers: { accept: "application/json" } });
+    const url = `${service.metaUrl}/workers`;
+    const answer = await fetch(url, { headers: { accept: "application/json" } }).catch(() => undefined);
+    if (answer === undefined) return false;
     const { processes } = await answer.json() as { processes: Array<{ role: string; state: string }> };
     return processes.filter(({ role, state }) => role === "worker" && state === "ready").length === 2;
   });
