@@ -72,7 +72,7 @@ async function measure(gateway: Gateway, options: BenchOptions): Promise<Record<
     const figures = {} as Record<Load, Figures>;
     for (const [load, path] of Object.entries(paths) as [Load, string][]) {
       // Compilers need a while; what is measured is a proxy that has been serving.
-      await wrk(url + path, { connections, seconds: Math.min(2, seconds), cpus: loadCpus });
+      await wrk(url + path, { connections, seconds, cpus: loadCpus });
       const before = cpuSeconds(program);
       const report = await wrk(url + path, { connections, seconds, cpus: loadCpus });
       const cpuMicroseconds = (cpuSeconds(program) - before) / report.requests * 1e6;
