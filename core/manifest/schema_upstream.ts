@@ -267,6 +267,11 @@ export const upstream = section(() =>
         connect: defaulted(duration({ positive: true }), "250ms", "To connect."),
         attempt: defaulted(duration({ positive: true }), "1s", "For one attempt."),
         total: defaulted(duration({ positive: true }), "3s", "For the call with all its attempts."),
+        body: defaulted(
+          duration({ positive: true }),
+          "60s",
+          "Longest pause within the body of a reply that comes in pieces (`http`).",
+        ),
       }).refine((value) => value.attempt <= value.total, {
         path: ["attempt"],
         error: "must not be longer than `total`",

@@ -4,6 +4,7 @@
  */
 import { Buffer } from "node:buffer";
 import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from "node:http2";
+import type { Clock } from "../../../core/clock.ts";
 import type { Attempt } from "../../../core/upstream/contract.ts";
 import type { FailureKind, UpstreamError } from "../../../core/upstream_error.ts";
 import type { FlatHeaders, HttpReply, HttpRequest } from "./message.ts";
@@ -13,6 +14,9 @@ import { type BodyOwner, ReplyBody } from "./reply_body.ts";
 export interface Http2Owner {
   /** Longest head of a reply. */
   readonly headBytes: number;
+  readonly clock: Clock;
+  /** Longest pause within a body. */
+  readonly pauseMs: number;
   /** It failed before its reply. */
   failed(exchange: Http2Exchange, error: UpstreamError): void;
   errorOf(failure: FailureKind, text: string, sent: boolean, cause: unknown): UpstreamError;
@@ -63,6 +67,12 @@ export class Http2Exchange implements BodyOwner {
     this.#stream.resume();
   }
 
+  stalled(): void {
+    const text = `nothing more of a reply's body came for ${this.#owner.pauseMs} ms`;
+    this.#body?.fail(this.#owner.errorOf("timeout", text, true, undefined));
+    this.#stream.close(constants.NGHTTP2_CANCEL);
+  }
+
   unwanted(): void {
     if (!this.#complete) this.#stream.close(constants.NGHTTP2_CANCEL);
   }
@@ -87,7 +97,8 @@ export class Http2Exchange implements BodyOwner {
       this.#stream.resume();
       return this.attempt.succeed({ status, headers, body: none ? null : new Uint8Array(0), bodyBytes });
     }
-    this.#body = new ReplyBody(this);
+    const { clock, pauseMs } = this.#owner;
+    this.#body = new ReplyBody(this, clock, pauseMs);
     // Not before: the runtime may have the first bytes of the body ahead of the head.
     this.#stream.on("data", (piece: Uint8Array) => this.#data(piece));
     this.attempt.succeed({ status, headers, body: this.#body.stream(), bodyBytes });

@@ -4,6 +4,7 @@
  * know nothing of each other. Protocols are not switched on it.
  */
 import { type ClientHttp2Session, connect, type OutgoingHttpHeaders } from "node:http2";
+import type { Clock } from "../../../core/clock.ts";
 import type { ByteStream } from "../../../core/protocol.ts";
 import type { Attempt, Session, SessionHost } from "../../../core/upstream/contract.ts";
 import { type FailureKind, UpstreamError } from "../../../core/upstream_error.ts";
@@ -50,6 +51,8 @@ export function connectHttp2(stream: ByteStream, host: SessionHost): Promise<Htt
 export class Http2Session implements Session<HttpRequest, HttpReply>, Http2Owner {
   open = true;
   readonly headBytes: number;
+  readonly clock: Clock;
+  readonly pauseMs: number;
   readonly #client: ClientHttp2Session;
   readonly #host: SessionHost;
   readonly #authority: string;
@@ -63,6 +66,8 @@ export class Http2Session implements Session<HttpRequest, HttpReply>, Http2Owner
     this.#host = host;
     this.#authority = hostOf(host);
     this.headBytes = host.plan.limits.head;
+    this.clock = host.clock;
+    this.pauseMs = host.plan.timeouts.body;
     client.setLocalWindowSize(windowBytes);
     client.on("goaway", (_code: number, lastStream: number) => {
       this.#lastStream = lastStream;

@@ -4,6 +4,8 @@
  * dropped without being read or cancelled is cancelled when the memory of its stream is reclaimed.
  */
 
+import type { Clock } from "../../../core/clock.ts";
+
 /** Bytes that are held for a reader; at this many nothing more is taken from the connection. */
 export const aheadBytes = 64 * 1024;
 
@@ -13,6 +15,8 @@ export interface BodyOwner {
   wanted(): void;
   /** Nobody reads on. */
   unwanted(): void;
+  /** Nothing came for as long as the body may pause. */
+  stalled(): void;
 }
 
 const dropped = new FinalizationRegistry<ReplyBody>((body) => body.cancel());
@@ -27,9 +31,19 @@ export class ReplyBody {
   #cancelled = false;
   /** Goes on with a pull that waits. */
   #pull: (() => void) | undefined;
+  readonly #clock: Clock;
+  readonly #pauseMs: number;
+  /** When something came, or was asked for again. */
+  #heardAt: number;
+  #cancelWatch: () => void;
 
-  constructor(owner: BodyOwner) {
+  /** `pauseMs` is how long nothing may come while there is room. */
+  constructor(owner: BodyOwner, clock: Clock, pauseMs: number) {
     this.#owner = owner;
+    this.#clock = clock;
+    this.#pauseMs = pauseMs;
+    this.#heardAt = clock.now();
+    this.#cancelWatch = clock.after(pauseMs, () => this.#watch());
   }
 
   /** Whether it holds as much as it may. */
@@ -45,6 +59,7 @@ export class ReplyBody {
   /** Takes over `piece`. */
   push(piece: Uint8Array): void {
     if (this.#cancelled) return;
+    this.#heardAt = this.#clock.now();
     this.#pieces.push(piece);
     this.#bytes += piece.length;
     this.#goOn();
@@ -53,6 +68,7 @@ export class ReplyBody {
   /** It is complete. */
   end(): void {
     this.#ended = true;
+    this.#cancelWatch();
     dropped.unregister(this);
     this.#goOn();
   }
@@ -68,6 +84,7 @@ export class ReplyBody {
   cancel(): void {
     if (this.#cancelled) return;
     this.#cancelled = true;
+    this.#cancelWatch();
     this.#pieces = [];
     this.#bytes = 0;
     if (this.#ended) return;
@@ -94,7 +111,10 @@ export class ReplyBody {
       this.#bytes -= piece.length;
       controller.enqueue(piece);
       if (this.#ended && !this.#error && this.#pieces.length === 0) controller.close();
-      else if (wasFull && !this.full && !this.#ended) this.#owner.wanted();
+      else if (wasFull && !this.full && !this.#ended) {
+        this.#heardAt = this.#clock.now();
+        this.#owner.wanted();
+      }
       return true;
     }
     if (!this.#ended) return false;
@@ -111,6 +131,13 @@ export class ReplyBody {
         resolve();
       };
     });
+  }
+
+  /** A reader that takes its time is not the upstream's pause. */
+  #watch(): void {
+    const leftMs = this.full ? this.#pauseMs : this.#heardAt + this.#pauseMs - this.#clock.now();
+    if (leftMs <= 0) return this.#owner.stalled();
+    this.#cancelWatch = this.#clock.after(leftMs, () => this.#watch());
   }
 
   #goOn(): void {

@@ -1,14 +1,17 @@
 import assert from "node:assert/strict";
+import { ManualClock } from "../../../core/upstream/testdata/scripted.ts";
 import { aheadBytes, type BodyOwner, ReplyBody } from "./reply_body.ts";
 import { RawServer } from "./testdata/raw_server.ts";
 
-function bodyWith(): { body: ReplyBody; said: string[] } {
+function bodyWith(): { body: ReplyBody; said: string[]; clock: ManualClock } {
   const said: string[] = [];
   const owner: BodyOwner = {
     wanted: () => void said.push("wanted"),
     unwanted: () => void said.push("unwanted"),
+    stalled: () => void said.push("stalled"),
   };
-  return { body: new ReplyBody(owner), said };
+  const clock = new ManualClock();
+  return { body: new ReplyBody(owner, clock, 1000), said, clock };
 }
 
 const piece = (length: number) => new Uint8Array(length).fill(1);
@@ -26,6 +29,33 @@ Deno.test("ReplyBody gives what was pushed in order, before and while it is read
   assert.equal((await reader.read()).value!.length, 3);
   assert.equal((await reader.read()).done, true);
   assert.deepEqual(said, []);
+});
+
+Deno.test("ReplyBody says when nothing came for too long, but not while its reader rests or after its end", async () => {
+  const paused = bodyWith();
+  paused.clock.advance(900);
+  paused.body.push(piece(1));
+  paused.clock.advance(900);
+  assert.deepEqual(paused.said, []);
+  paused.clock.advance(101);
+  assert.deepEqual(paused.said, ["stalled"]);
+
+  const full = bodyWith();
+  full.body.push(piece(aheadBytes));
+  full.clock.advance(10_000);
+  assert.deepEqual(full.said, []);
+  await full.body.stream().getReader().read();
+  full.clock.advance(999);
+  assert.deepEqual(full.said, ["wanted"]);
+  full.clock.advance(1001);
+  assert.deepEqual(full.said, ["wanted", "stalled"]);
+
+  const ended = bodyWith();
+  ended.body.end();
+  const cancelled = bodyWith();
+  cancelled.body.cancel();
+  for (const { clock } of [ended, cancelled]) clock.advance(5000);
+  assert.deepEqual([ended.said, cancelled.said], [[], ["unwanted"]]);
 });
 
 Deno.test("ReplyBody is full at its bound, and says once when there is room again", async () => {

@@ -280,7 +280,7 @@ export class HttpSession implements Session<HttpRequest, HttpReply>, SenderOwner
       input.whole();
       return this.#finish({ status, headers, body, bodyBytes: length });
     }
-    const body = new ReplyBody(this);
+    const body = new ReplyBody(this, this.#host.clock, this.#host.plan.timeouts.body);
     this.#body = body;
     if (piece.length > 0) body.push(piece);
     const exchange = this.#queue[0]!;
@@ -377,6 +377,11 @@ export class HttpSession implements Session<HttpRequest, HttpReply>, SenderOwner
     const late = () => this.#end("reset", "the rest of a reply that nobody reads did not come");
     this.#cancelDrain = this.#host.clock.after(drainMs, late);
     this.wanted();
+  }
+
+  stalled(): void {
+    const { body } = this.#host.plan.timeouts;
+    this.#end("timeout", `nothing more of a reply's body came for ${body} ms`, undefined, this.#queue[0]);
   }
 
   // ---- the end

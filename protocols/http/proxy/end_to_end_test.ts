@@ -195,6 +195,25 @@ for (const [kind, keys] of kinds) {
     });
   }
 
+  Deno.test(`the proxy (${kind}) cuts an answer that does not go on`, async () => {
+    await using upstream = rawUpstream(async (wire) => {
+      await wire.until("\r\n\r\n");
+      await wire.send(`HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n${"x".repeat(50_000)}`);
+      await wire.rest();
+    });
+    await using proxy = await serveProxy([upstream.address], {
+      upstream: { timeouts: { body: "300ms" } },
+      ...keys,
+    });
+    using client = await connect(proxy.port);
+    const begin = performance.now();
+    await client.send(get);
+    const answer = await client.rest();
+    const ms = performance.now() - begin;
+    assert.ok(ms > 290 && ms < 3000, `after ${ms} ms`);
+    assert.ok(answer.length < 60_000);
+  });
+
   Deno.test(`the proxy (${kind}) lets go of the upstream when the client leaves in the middle of a body`, async () => {
     let left = false;
     await using upstream = rawUpstream(async (wire) => {
