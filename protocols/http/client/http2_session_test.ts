@@ -151,6 +151,24 @@ Deno.test("Http2Session takes a long body whole, no faster than it is read", asy
   await ends(session);
 });
 
+Deno.test("Http2Session ends a body that does not go on, and keeps the connection", async () => {
+  await using peer = await serve((stream, fields) => {
+    stream.respond({ ":status": 200 });
+    if (fields[":path"] === "/stalls") stream.write("begun");
+    else stream.end("whole");
+  });
+  const of = plan();
+  const session = await connect(peer.address, { ...of, timeouts: { ...of.timeouts, body: 200 } });
+  const attempt = start(session, { target: "/stalls" });
+  await assert.rejects(
+    textOf(attempt),
+    (error) => error instanceof UpstreamError && error.failure === "timeout",
+  );
+  assert.equal(await textOf(start(session, { target: "/" })), "whole");
+  assert.equal(session.open, true);
+  await ends(session);
+});
+
 Deno.test("Http2Session tells unsent of what the peer says it has not looked at, and sent of all else", async () => {
   await using peer = await serve((stream, fields) => stream.close(Number(fields[":path"]!.slice(1))));
   const session = await connect(peer.address);

@@ -17,7 +17,7 @@ export function planOf(changes: { pipeline?: number; head?: number } = {}): Upst
     tls: null,
     pool: { pipeline: changes.pipeline ?? 1 },
     limits: { head: changes.head ?? 65_536, reply: 65_536 },
-    timeouts: { connect: 250, attempt: 1000, total: 3000 },
+    timeouts: { connect: 250, attempt: 1000, total: 3000, body: 60_000 },
     health: {},
   } as unknown as UpstreamPlan;
 }
