@@ -198,8 +198,8 @@ export class Guard {
     if (connection.watchers?.size) this.#watch(connection);
     if (now >= connection.endOfLife && !connection.closing) {
       connection.closing = true;
-      if (connection.phase === Phase.idle) return this.#end(connection, "age_reached");
-      if (connection.phase === Phase.stream) connection.finish();
+      if (connection.phase === Phase.stream || this.#answering(connection)) connection.finish();
+      else if (connection.phase === Phase.idle) return this.#end(connection, "age_reached");
     }
     const reason = this.#overdue(connection, now);
     if (reason) this.#end(connection, reason);
@@ -256,7 +256,9 @@ export class Guard {
         return undefined;
       }
     }
-    if (connection.closing && forMs >= lingerMs) return this.#draining ? "drain" : "age_reached";
+    if (connection.closing && forMs >= lingerMs && !this.#answering(connection)) {
+      return this.#draining ? "drain" : "age_reached";
+    }
     return forMs >= this.#accept.idle ? "idle_timeout" : undefined;
   }
 
@@ -290,6 +292,14 @@ export class Guard {
       connection.takenAt = now;
     }
     return now - connection.takenAt;
+  }
+
+  /**
+   * Whether a peer that is between two requests still reads the last answer. What of it is not with the kernel yet only
+   * the protocol knows, so that has to end the connection, where it writes itself.
+   */
+  #answering(connection: GuardedConnection): boolean {
+    return !connection.opaque && connection.phase === Phase.idle && this.#unsent(connection) !== undefined;
   }
 
   #unsent(connection: GuardedConnection): { taken: number } | undefined {
@@ -366,7 +376,9 @@ export class Guard {
       if (phase !== Phase.idle && phase !== Phase.first) continue;
       if (now - since < (phase === Phase.first ? 4 * forMs : forMs) || this.#arriving(connection)) continue;
       // The runtime closes it a turn of the loop later; a request sent meanwhile would be lost. This is at once.
-      if (!connection.tls) socketCalls()?.endWrites(connection.fd, connection.port);
+      if (!connection.tls && !this.#answering(connection)) {
+        socketCalls()?.endWrites(connection.fd, connection.port);
+      }
       connection.finish();
     }
   }
