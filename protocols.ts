@@ -3,6 +3,7 @@
  * This list is the only registration there is.
  */
 import type { UpstreamParts } from "./core/upstream/contract.ts";
+import { access } from "./governance/access/mod.ts";
 import { admit } from "./governance/admit/mod.ts";
 import { policies } from "./governance/policies.ts";
 import { framesUpstream } from "./protocols/frames/client/mod.ts";
@@ -19,7 +20,7 @@ import { zmq } from "./protocols/zmq/protocol.ts";
 export const protocols = [http, frames, thrift, zmq] as const;
 
 /** Every filter between a listener and its handlers, outermost first. */
-export const serverFilters = [admit] as const;
+export const serverFilters = [access, admit] as const;
 
 /** Every protocol that upstreams can speak, and the policies of their stacks. */
 export const upstreamParts: UpstreamParts = {

@@ -17,8 +17,10 @@ export interface Call {
   readonly deadlineAt: number;
   /** Peer address without port. */
   readonly address: string;
-  /** Declared or certified client name; empty where unknown. */
+  /** Client name as the caller declares it, else as its certificate has it; empty where unknown. */
   readonly client: string;
+  /** Common name of its verified certificate; empty without one. */
+  readonly subject: string;
   /** How long it waited for admission; written by the filter that made it wait. */
   queuedMs: number;
   /** True once it was answered, also when the deadline ended it. */

@@ -112,7 +112,6 @@ Deno.test("diffPlans() lists what differs, with secrets hidden", () => {
 Deno.test("unavailable() names each use of what cannot run yet, at its place", () => {
   const found = unavailable(compileValid("reference.yaml"));
   assert.deepEqual(found.map(({ line, message }) => `${line} ${message}`), [
-    "39 `listeners.api.access`: access rules are not available yet",
     "43 `listeners.api.rate`: rate limits are not available yet",
     "80 `listeners.events`: kafka listeners are not available yet",
     "114 `streams.decisions`: streams are not available yet",

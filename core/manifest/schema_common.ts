@@ -3,6 +3,7 @@ import { z } from "zod";
 import { resolution } from "./resolution.ts";
 import { defaulted, integer, name, optional, required, section, shaped } from "./terms.ts";
 import { duration, rate, size } from "./terms_quantity.ts";
+import { networkFault } from "./terms_address.ts";
 import { existing, handler } from "./terms_path.ts";
 
 export const handlerKey = required(
@@ -130,12 +131,19 @@ export const tls = optional(
 const accessRule = shaped(
   /^(?:client:.+|subject:.+|[0-9A-Fa-f]*[:.][0-9A-Fa-f:.]*(?:\/[0-9]{1,3})?)$/,
   "a network such as `10.0.0.0/8`, `client:<name>` or `subject:<certificate subject>`",
-);
+).superRefine((value, context) => {
+  const message = /^(?:client|subject):/.test(value) ? undefined : networkFault(value);
+  if (message !== undefined) context.addIssue({ code: "custom", message, input: value });
+});
 
 export const access = optional(
   section(() =>
     z.strictObject({
-      allow: defaulted(z.array(accessRule), [], "Who may; empty = everybody who is not denied."),
+      allow: defaulted(
+        z.array(accessRule),
+        [],
+        "Who may: networks, client:<name> (as declared by the caller), subject:<common name of its certificate>; empty = everybody who is not denied.",
+      ),
       deny: defaulted(z.array(accessRule), [], "Who may not; looked at first."),
       shadow: defaulted(z.boolean(), false, "true: log what would be refused, and refuse nothing."),
     })

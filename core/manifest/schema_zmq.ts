@@ -1,6 +1,6 @@
 /** ZeroMQ: the listener, and what is said of an upstream that speaks it. */
 import { z } from "zod";
-import { access, admit, deadline, handlerKey, rateLimit, run } from "./schema_common.ts";
+import { admit, deadline, handlerKey, rateLimit, run } from "./schema_common.ts";
 import { defaulted, hasOne, integer, isGiven, name, oneOrMore, optional, required, shaped } from "./terms.ts";
 import { endpoint } from "./terms_address.ts";
 import { secret } from "./terms_path.ts";
@@ -117,7 +117,6 @@ export const zmqListener = z.strictObject({
   run,
   deadline,
   admit,
-  access,
   rate: rateLimit,
 }).check(hasOne(["listen", "connect"])).meta({ oneOf: ["listen", "connect"].map(isGiven) });
 

@@ -50,16 +50,19 @@ export function network() {
     /^(?=.*[.:])[0-9A-Fa-f.:]+(?:\/[0-9]{1,3})?$/,
     "an address or a network such as `10.0.0.0/8`",
   ).superRefine((value, context) => {
-    const [ip, bits] = value.split("/");
-    const family = isIP(ip);
-    const most = family === 6 ? 128 : 32;
-    const message = family === 0
-      ? `names no valid IP address: ${quote(ip)}`
-      : bits !== undefined && Number(bits) > most
-      ? `has ${bits} bits of network, but an IPv${family} address has ${most}`
-      : undefined;
+    const message = networkFault(value);
     if (message !== undefined) context.addIssue({ code: "custom", message, input: value });
   });
+}
+
+/** What is wrong with `address` or `address/bits`; undefined when nothing is. */
+export function networkFault(value: string): string | undefined {
+  const [ip, bits] = value.split("/");
+  const family = isIP(ip);
+  const most = family === 6 ? 128 : 32;
+  if (family === 0) return `names no valid IP address: ${quote(ip)}`;
+  if (bits === undefined || Number(bits) <= most) return undefined;
+  return `has ${bits} bits of network, but an IPv${family} address has ${most}`;
 }
 
 /** `A` is what `pattern` lets through. */

@@ -22,7 +22,6 @@ export interface Missing {
 /** The table. */
 export const missingParts: readonly Missing[] = [
   { what: "kafka listeners are", at: "listeners.kafka", uses: (plan) => protocol(plan, "kafka") },
-  { what: "access rules are", at: "listeners.*.access", uses: (plan) => listenerKey(plan, "access") },
   { what: "rate limits are", at: "listeners.*.rate", uses: (plan) => listenerKey(plan, "rate") },
   {
     what: "endpoints from governance.store are",
@@ -59,7 +58,7 @@ function protocol(plan: Plan, wanted: string): Path[] {
     .map(([name]) => ["listeners", name]);
 }
 
-function listenerKey(plan: Plan, key: "access" | "rate"): Path[] {
+function listenerKey(plan: Plan, key: "rate"): Path[] {
   return Object.entries(plan.listeners)
     .filter(([, listener]) => key in listener && (listener as Record<string, unknown>)[key] !== null)
     .map(([name]) => ["listeners", name, key]);

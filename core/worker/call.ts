@@ -99,7 +99,11 @@ export class RequestCall implements Call, Context, HandleContext {
   }
 
   get client(): string {
-    return this.#request?.client ?? this.connection.client;
+    return this.request.client;
+  }
+
+  get subject(): string {
+    return this.connection.client;
   }
 
   get signal(): AbortSignal {

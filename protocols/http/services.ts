@@ -6,7 +6,7 @@ import { toFetch } from "./fetch_handler.ts";
 import type { HttpHost } from "./native_connection.ts";
 import { proxyService } from "./proxy/proxy_service.ts";
 import { PrefixCut } from "./proxy/proxy_target.ts";
-import { TrustedProxies } from "./proxy/trusted_proxies.ts";
+import { Networks } from "../../core/networks.ts";
 import { type HttpService, routeTable } from "./routes.ts";
 import { staticFiles } from "./static_files.ts";
 import { packRequest, unpackResponse } from "./wire_message.ts";
@@ -37,7 +37,7 @@ async function routeService(host: HttpHost, plan: HttpListenerPlan, route: Route
 /** What goes to an upstream keeps its URL as it was written, but for the prefix. */
 function proxied(host: HttpHost, plan: HttpListenerPlan, upstream: string, prefix?: string): HttpService {
   return proxyService(host.upstream(upstream), {
-    trusted: new TrustedProxies(plan.trustedProxies),
+    trusted: new Networks(plan.trustedProxies),
     scheme: plan.tls ? "https" : "http",
     prefix: prefix === undefined ? undefined : new PrefixCut(prefix),
   });

@@ -9,11 +9,11 @@ import type { FlatHeaders, HttpRequest } from "../client/message.ts";
 import { rawFields } from "../native_server.ts";
 import { Fate, fates, hasToken, imitates, namedFields } from "./hop_headers.ts";
 import { authorityOf, type PrefixCut, targetOf } from "./proxy_target.ts";
-import { plainAddress, type TrustedProxies } from "./trusted_proxies.ts";
+import { plainAddress, type Networks } from "../../../core/networks.ts";
 
 /** What all requests of one route share. */
 export interface RequestRules {
-  readonly trusted: TrustedProxies;
+  readonly trusted: Networks;
   /** What clients of this listener speak. */
   readonly scheme: "http" | "https";
   readonly prefix: PrefixCut | undefined;

@@ -3,10 +3,10 @@ import { Refusal } from "../../../core/errors.ts";
 import { ProxiedRequest, type RequestRules } from "./proxied_request.ts";
 import { PrefixCut } from "./proxy_target.ts";
 import { contextOf, valuesOf } from "./testdata/scripted_caller.ts";
-import { TrustedProxies } from "./trusted_proxies.ts";
+import { Networks } from "../../../core/networks.ts";
 
 const rules: RequestRules = {
-  trusted: new TrustedProxies(["10.0.0.0/8"]),
+  trusted: new Networks(["10.0.0.0/8"]),
   scheme: "http",
   prefix: undefined,
 };

@@ -5,9 +5,9 @@ import { type FailureKind, failures, UpstreamError } from "../../../core/upstrea
 import { BoundedBody } from "../request_limits.ts";
 import { proxyService } from "./proxy_service.ts";
 import { contextOf, reply, scriptedCaller, valuesOf } from "./testdata/scripted_caller.ts";
-import { TrustedProxies } from "./trusted_proxies.ts";
+import { Networks } from "../../../core/networks.ts";
 
-const rules = { trusted: new TrustedProxies([]), scheme: "http", prefix: undefined } as const;
+const rules = { trusted: new Networks([]), scheme: "http", prefix: undefined } as const;
 const limits = { body: 1000, headers: 1000, url: 1000 };
 
 function asking(balance?: Parameters<typeof scriptedCaller>[1]) {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { plainAddress, TrustedProxies } from "./trusted_proxies.ts";
+import { Networks, plainAddress } from "./networks.ts";
 
-Deno.test("TrustedProxies has() what the networks say, and nobody without networks", () => {
-  const proxies = new TrustedProxies(["10.0.0.0/8", "192.0.2.1", "fd00::/8", "::1"]);
+Deno.test("Networks has() what the networks say, and nobody without networks", () => {
+  const proxies = new Networks(["10.0.0.0/8", "192.0.2.1", "fd00::/8", "::1"]);
   const wanted = {
     "10.1.2.3": true,
     "11.1.2.3": false,
@@ -17,7 +17,7 @@ Deno.test("TrustedProxies has() what the networks say, and nobody without networ
   for (const [address, is] of Object.entries(wanted)) {
     assert.equal(proxies.has(address), is, address);
     assert.equal(proxies.has(address), is, `${address} again`);
-    assert.equal(new TrustedProxies([]).has(address), false, `${address} of none`);
+    assert.equal(new Networks([]).has(address), false, `${address} of none`);
   }
 });
 

@@ -1,8 +1,8 @@
-/** Which peers are believed when they say for whom they ask: `trustedProxies` of the manifest, compiled once. */
+/** Addresses and networks of a manifest, compiled once, and the question whether a peer is one of them. */
 import { BlockList, isIPv4, isIPv6 } from "node:net";
 
 /** Addresses and networks. Throws what node:net throws for what is neither. */
-export class TrustedProxies {
+export class Networks {
   readonly #list: BlockList | undefined;
   /** Connections stay: the same address asks again and again. */
   #lastAddress = "";
