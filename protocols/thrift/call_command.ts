@@ -6,6 +6,7 @@
 import { type Command, type Given, type Terminal, UsageError } from "../../core/cli/command.ts";
 import { parseDuration } from "../../core/cli/duration.ts";
 import { type ExitCode, exitCodes } from "../../core/supervisor/exit_code.ts";
+import type { SingleCall } from "./call_once.ts";
 
 /** A row for the table of commands. */
 export const callCommand: Command = {
@@ -22,6 +23,15 @@ export const callCommand: Command = {
       text: "longest time for all of it, such as 500ms; 5s unless given",
     },
     { name: "tracking", text: "shake hands for tracking first" },
+    { name: "tls", text: "speak TLS; so do the four options that follow" },
+    { name: "ca", value: "file", text: "CA to trust, PEM; those of the system unless given" },
+    { name: "cert", value: "file", text: "certificate of this side, PEM (mutual TLS)" },
+    { name: "key", value: "file", text: "its private key, PEM; it is in the file of --cert unless given" },
+    {
+      name: "server-name",
+      value: "name",
+      text: "name that the certificate must carry; the host unless given",
+    },
   ],
   run,
 };
@@ -40,6 +50,7 @@ async function run({ words, options }: Given, terminal: Terminal): Promise<ExitC
     protocol: oneOf("protocol", textOf(options.protocol) ?? "binary", ["binary", "compact"]),
     timeoutMs: parseDuration(textOf(options.timeout) ?? "5s"),
     tracking: options.tracking === true,
+    tls: tlsOf(options),
   });
   switch (outcome.kind) {
     case "reply":
@@ -52,6 +63,18 @@ async function run({ words, options }: Given, terminal: Terminal): Promise<ExitC
       terminal.err(outcome.text);
       return exitCodes.unreachable;
   }
+}
+
+/** Null without TLS. */
+function tlsOf(options: Given["options"]): SingleCall["tls"] {
+  const [ca, cert, key, serverName] = ["ca", "cert", "key", "server-name"].map((name) =>
+    textOf(options[name]) ?? null
+  ) as [string | null, string | null, string | null, string | null];
+  if (key !== null && cert === null) {
+    throw new UsageError("`--key` needs the certificate that it belongs to: --cert <file>");
+  }
+  if (options.tls !== true && ca === null && cert === null && serverName === null) return null;
+  return { ca, cert, key, serverName };
 }
 
 function textOf(option: string | true | undefined): string | undefined {

@@ -6,6 +6,7 @@ import { Endpoint } from "../../core/endpoint.ts";
 import type { UpstreamPlan } from "../../core/manifest/plan.ts";
 import type { Attempt, Caller, Session } from "../../core/upstream/contract.ts";
 import { dial } from "../../core/upstream/dial.ts";
+import { type TlsMaterial, tlsMaterial } from "../../core/upstream/dial_tls.ts";
 import { UpstreamError } from "../../core/upstream_error.ts";
 import { ApplicationException } from "./application_exception.ts";
 import type { ThriftCall } from "./client/call.ts";
@@ -24,6 +25,8 @@ export interface SingleCall {
   readonly protocol: "binary" | "compact";
   readonly timeoutMs: number;
   readonly tracking: boolean;
+  /** TLS, with these files; without it the connection is plain. */
+  readonly tls?: UpstreamPlan["tls"];
 }
 
 /** What came of it. */
@@ -35,12 +38,13 @@ export type Outcome =
 const mostReplyBytes = 256 * 1024 * 1024;
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
 
-/** Rejects with UsageError where the IDL, the method or the arguments are wrong. */
+/** Rejects with UsageError where the IDL, the method, the arguments or the files of TLS are wrong. */
 export async function callOnce(call: SingleCall): Promise<Outcome> {
+  const tls = materialOf(call);
   const limit = new AbortController();
   const timer = setTimeout(() => limit.abort(), call.timeoutMs);
   try {
-    return { kind: "reply", value: await over(call, limit.signal) };
+    return { kind: "reply", value: await over(call, tls, limit.signal) };
   } catch (error) {
     if (error instanceof ThriftException) return { kind: "thrown", name: error.name, fields: error.fields };
     if (error instanceof ApplicationException) {
@@ -59,12 +63,20 @@ export async function callOnce(call: SingleCall): Promise<Outcome> {
   }
 }
 
+function materialOf({ tls = null }: SingleCall): TlsMaterial | undefined {
+  try {
+    return tlsMaterial({ tls });
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+}
+
 /** Without the name of an upstream: there is none. */
 function textOf({ address }: SingleCall, { message }: UpstreamError): string {
   return message.replace(" of upstreams.call", "").replace(`Cannot connect to ${address}: Cannot`, "Cannot");
 }
 
-async function over(call: SingleCall, signal: AbortSignal): Promise<unknown> {
+async function over(call: SingleCall, tls: TlsMaterial | undefined, signal: AbortSignal): Promise<unknown> {
   const { address, idl, method, args, service = null, transport, protocol, timeoutMs, tracking } = call;
   const plan = {
     thrift: { idl, service, transport, protocol, tracking, client: null, multiplex: 1, ping: null },
@@ -73,7 +85,7 @@ async function over(call: SingleCall, signal: AbortSignal): Promise<unknown> {
   } as unknown as UpstreamPlan;
   const send = async (request: ThriftCall): Promise<unknown> => {
     const spec = { address, weight: 1, role: null, priority: 0 };
-    const { stream } = await dial("call", spec, undefined, [], timeoutMs);
+    const { stream } = await dial("call", spec, tls, thriftUpstream.alpn(), timeoutMs);
     let session: Session<ThriftCall, unknown> | undefined;
     signal.addEventListener("abort", () => session ? session.close(true) : stream.close());
     try {
@@ -83,7 +95,7 @@ async function over(call: SingleCall, signal: AbortSignal): Promise<unknown> {
         plan,
         clock: systemClock,
         log: silent,
-        tls: false,
+        tls: tls !== undefined,
         alpn: "",
         changed() {},
       });
