@@ -184,3 +184,30 @@ Deno.test("a breaker per method opens for the method that fails, and an upstream
   assert.deepEqual([...seen], ["internalError", "breaker"]);
   assert.equal(await call("hello", { name: "bob" }), "hi bob");
 });
+
+Deno.test("access rules know the client by the name of its handshake, and HTTP clients by their header", async () => {
+  const access = { allow: ["client:front", "127.0.0.2"], deny: ["client:batch"] };
+  await using rpc = await start({ listeners: { rpc: { ...listener, access } } });
+  const web = (service: string) =>
+    start({
+      service,
+      listeners: { web: { protocol: "http", listen: "127.0.0.1:0", access, handler: `${here}tree.ts#web` } },
+      upstreams: {
+        rpc: { protocol: "thrift", thrift: { idl }, discover: { static: [rpc.addresses.rpc![0]] } },
+      },
+    });
+  const query = new URLSearchParams({ method: "hello", args: JSON.stringify({ name: "bob" }) });
+  const reply = async (service: string, client: string) => {
+    await using front = await web(service);
+    const url = `http://${front.addresses.web![0]}/?${query}`;
+    const answer = await fetch(url, { headers: client === "" ? {} : { "x-client-name": client } });
+    const text = await answer.text();
+    return `${answer.status} ${answer.headers.get("x-weir-reason")} ${answer.status === 403 ? "" : text}`
+      .trim();
+  };
+  assert.equal(await reply("front", "front"), '200 null "hi bob"');
+  assert.equal(await reply("front", ""), "403 forbidden");
+  assert.equal(await reply("front", "batch"), "403 forbidden");
+  // Let in by HTTP, but nobody that the Thrift service knows.
+  assert.match(await reply("stranger", "front"), /^500 null .*access is denied/);
+});
