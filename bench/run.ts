@@ -5,8 +5,8 @@ import { parseArgs } from "node:util";
 export interface Bench {
   /** One sentence. */
   readonly about: string;
-  /** Measures and prints its tables. */
-  run(options: BenchOptions): Promise<void>;
+  /** Measures and prints its tables. Resolves with false where something that has to hold does not. */
+  run(options: BenchOptions): Promise<boolean | void>;
 }
 
 /** The arguments every bench takes. */
@@ -17,6 +17,8 @@ export interface BenchOptions {
   readonly seconds: number;
   /** How long one of those lasts that take their time. */
   readonly minutes: number;
+  /** How many messages, where a bench counts them; undefined: as many as it says itself. */
+  readonly count: number | undefined;
   /** Measure only contenders whose name contains one of these; all where empty. */
   readonly only: readonly string[];
   /** Processes of each server; 0: as many as there are cores. */
@@ -34,6 +36,7 @@ const comparisons: Readonly<Record<string, string>> = {
   frames: "./frames.ts",
   redis: "./redis.ts",
   zmq: "./zmq.ts",
+  "zmq-stress": "./zmq_stress.ts",
   gateway: "./gateway.ts",
   thrift: "./thrift.ts",
   overload: "./overload.ts",
@@ -60,6 +63,7 @@ async function main(args: string[]): Promise<number> {
       rounds: { type: "string", default: "5" },
       seconds: { type: "string", default: "5" },
       minutes: { type: "string", default: "10" },
+      count: { type: "string" },
       only: { type: "string", multiple: true, default: [] },
       processes: { type: "string", default: "0" },
       "server-cpus": { type: "string" },
@@ -72,7 +76,7 @@ async function main(args: string[]): Promise<number> {
     console.error(
       `deno task bench <${
         Object.keys(comparisons).join("|")
-      }> [--rounds 5] [--seconds 5] [--minutes 10] [--only name]… [--processes n] ` +
+      }> [--rounds 5] [--seconds 5] [--minutes 10] [--count n] [--only name]… [--processes n] ` +
         `[--server-cpus list] [--load-cpus list] [--port 26400]\n       deno task bench <${
           Object.keys(programs).join("|")
         }>`,
@@ -85,17 +89,18 @@ async function main(args: string[]): Promise<number> {
   console.log(
     `Deno ${Deno.version.deno}, ${cores} cores, ${Deno.osRelease()}, ${new Date().toISOString()}\n`,
   );
-  await bench.run({
+  const holds = await bench.run({
     rounds: positive(values.rounds, "--rounds"),
     seconds: positive(values.seconds, "--seconds"),
     minutes: positive(values.minutes, "--minutes"),
+    count: values.count === undefined ? undefined : positive(values.count, "--count"),
     only: values.only,
     processes: Number(values.processes) || cores,
     serverCpus: values["server-cpus"],
     loadCpus: values["load-cpus"],
     port: positive(values.port, "--port"),
   });
-  return 0;
+  return holds === false ? 1 : 0;
 }
 
 async function runProgram(script: string, args: readonly string[]): Promise<number> {

@@ -104,7 +104,8 @@ async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<stri
   }
 }
 
-async function pythonPeer(): Promise<{ command: string[]; folder?: undefined }> {
+/** The Python that has pyzmq and msgpack. */
+export async function pythonWithZmq(): Promise<string> {
   for (const [module, name] of [["zmq", "python3-zmq"], ["msgpack", "python3-msgpack"]] as const) {
     if (await imports(module)) continue;
     const trouble = await install(name);
@@ -112,7 +113,11 @@ async function pythonPeer(): Promise<{ command: string[]; folder?: undefined }> 
       throw new Error(`Cannot run this test: Python's ${module} is missing, and ${name} not to be had: ${trouble}`);
     }
   }
-  return { command: [systemPython, new URL("peer.py", import.meta.url).pathname] };
+  return systemPython;
+}
+
+async function pythonPeer(): Promise<{ command: string[]; folder?: undefined }> {
+  return { command: [await pythonWithZmq(), new URL("peer.py", import.meta.url).pathname] };
 }
 
 async function imports(module: string): Promise<boolean> {
