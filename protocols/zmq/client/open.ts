@@ -5,7 +5,7 @@ import { loadCodec } from "../codec.ts";
 import { joinContext } from "../context.ts";
 import type { Signer } from "../signature.ts";
 import { signerOf } from "../signer_of.ts";
-import { type OpenHost, openSocket } from "./open_socket.ts";
+import { checkKept, type OpenHost, openSocket } from "./open_socket.ts";
 import { capacityOf, type ZmqReply, type ZmqRequest } from "./request.ts";
 import { ZmqSession } from "./session.ts";
 
@@ -31,8 +31,9 @@ export async function open(host: OpenHost): Promise<Session<ZmqRequest, ZmqReply
     leaving.add(over);
   };
   try {
-    const opened = await openSocket(context, host);
     const codec = await loadCodec(plan.zmq.codec);
+    const opened = await openSocket(context, host);
+    checkKept(opened, host);
     return new ZmqSession(opened, host, capacityOf(plan), codec, signerFor(plan), leave);
   } catch (error) {
     leave();

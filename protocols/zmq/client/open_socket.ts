@@ -21,6 +21,8 @@ export interface OpenedSocket {
   readonly bound: boolean;
   /** Set it to hear of the connection's end. */
   onEvent: ((event: MonitorEvent) => void) | undefined;
+  /** The connection has ended while nobody had set `onEvent`. */
+  lost: boolean;
 }
 
 /** Events that end an attempt to connect. */
@@ -45,7 +47,7 @@ export async function openSocket(context: ZmqContext, host: OpenHost): Promise<O
   const bound = /^(tcp|ipc|inproc):\/\//.test(address);
   const kind = plan.zmq.socket === "none" ? "dealer" : plan.zmq.socket;
   const socket = new ZmqSocket(context, kind);
-  const opened: OpenedSocket = { socket, bound, onEvent: undefined };
+  const opened: OpenedSocket = { socket, bound, onEvent: undefined, lost: false };
   try {
     setOptions(socket, plan, bound, host.upstream);
     if (bound) {
@@ -93,8 +95,10 @@ function connected(opened: OpenedSocket, host: OpenHost, endpoint: string): Prom
     const end = (error?: UpstreamError) => {
       cancel();
       opened.onEvent = undefined;
-      if (error) reject(error);
-      else resolve();
+      if (error) return reject(error);
+      // The monitor may tell of the beginning and of the end in one turn, before whoever waits has come on.
+      opened.onEvent = ({ name }) => opened.lost ||= name === "disconnected";
+      resolve();
     };
     const cancel = host.clock.after(connect, () => {
       end(failed(host, "connect", `no handshake within ${connect} ms`));
@@ -113,6 +117,13 @@ function connected(opened: OpenedSocket, host: OpenHost, endpoint: string): Prom
       end(failed(host, "connect", (error as Error).message, error));
     }
   });
+}
+
+/** Closes it and throws UpstreamError where its connection has ended meanwhile. Call it before setting `onEvent`. */
+export function checkKept({ socket, lost }: OpenedSocket, host: OpenHost): void {
+  if (!lost) return;
+  socket.close();
+  throw failed(host, "connect", "it ended the connection");
 }
 
 function failed(
