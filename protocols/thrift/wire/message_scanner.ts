@@ -221,7 +221,9 @@ export class MessageScanner {
     }
     const size = this.#number;
     this.#at = end;
-    if (size > 0) this.#elements(0, type, size);
+    if (size === 0) return;
+    if (!this.#compact) leastBytesOf(type);
+    this.#elements(0, type, size);
   }
 
   #map(at: number): void {
@@ -241,13 +243,18 @@ export class MessageScanner {
     }
     const size = this.#number;
     this.#at = end;
-    if (size > 0) this.#elements(key, type, size);
+    if (size === 0) return;
+    if (!this.#compact) {
+      leastBytesOf(key);
+      leastBytesOf(type);
+    }
+    this.#elements(key, type, size);
   }
 
+  /** `size` values of types that there are: one without a width would be counted to its end without a byte of it. */
   #elements(key: number, type: number, size: number): void {
     const width = binaryWidth[type]!;
     if (this.#compact || width === 0 || (key !== 0 && binaryWidth[key] === 0)) {
-      if (!this.#compact) leastBytesOf(type);
       return this.#push(size, key, type);
     }
     this.#at += size * (width + (key === 0 ? 0 : binaryWidth[key]!));
