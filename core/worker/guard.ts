@@ -375,10 +375,9 @@ export class Guard {
       if (phase === Phase.stream) connection.finish();
       if (phase !== Phase.idle && phase !== Phase.first) continue;
       if (now - since < (phase === Phase.first ? 4 * forMs : forMs) || this.#arriving(connection)) continue;
-      // The runtime closes it a turn of the loop later; a request sent meanwhile would be lost. This is at once.
-      if (!connection.tls && !this.#answering(connection)) {
-        socketCalls()?.endWrites(connection.fd, connection.port);
-      }
+      // The runtime closes it a turn of the loop later; a request sent meanwhile would be lost. This is at once. A protocol
+      // that writes itself does so too, and may have to write the rest of an answer before.
+      if (connection.opaque && !connection.tls) socketCalls()?.endWrites(connection.fd, connection.port);
       connection.finish();
     }
   }
