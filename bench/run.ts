@@ -52,7 +52,11 @@ const comparisons: Readonly<Record<string, string>> = {
 };
 
 /** Measurements of single parts: programs with arguments of their own. */
-const programs: Readonly<Record<string, string>> = { dispatch: "./pool.ts", stats: "./stats.ts" };
+const programs: Readonly<Record<string, string>> = {
+  dispatch: "./pool.ts",
+  stats: "./stats.ts",
+  fuzz: "./fuzz.ts",
+};
 
 async function main(args: string[]): Promise<number> {
   if (Object.hasOwn(programs, args[0] ?? "")) return await runProgram(programs[args[0]], args.slice(1));

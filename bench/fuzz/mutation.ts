@@ -14,6 +14,11 @@ export interface Case<Meta> extends Sample<Meta> {
   readonly cuts: readonly number[];
 }
 
+/** Messages that nothing has to be known of. */
+export function samplesOf(messages: readonly Uint8Array[]): Sample[] {
+  return messages.map((bytes) => ({ bytes, meta: undefined }));
+}
+
 /** Longest changed message. */
 export const mostBytes = 32 * 1024;
 

@@ -9,7 +9,7 @@ import { ReplyDecoder, ReplyError, unfinished } from "../../protocols/redis/repl
 import { type CodecName, loadCodec } from "../../protocols/zmq/codec.ts";
 import { ReplayWindow } from "../../protocols/zmq/replay_window.ts";
 import { signatureBytes, Signer } from "../../protocols/zmq/signature.ts";
-import { type Case, joined, piecesOf, type Sample } from "./mutation.ts";
+import { type Case, joined, piecesOf, type Sample, samplesOf } from "./mutation.ts";
 import type { Target, Verdict } from "./target.ts";
 
 // deno-lint-ignore no-explicit-any
@@ -120,13 +120,10 @@ const topic = text.encode("prices");
 const body = text.encode("[1,2]");
 
 function signatures(): Target {
-  const corpus = signed.map((one) => ({
-    bytes: joined(Uint8Array.fromHex(one), body),
-    meta: undefined,
-  }));
+  const corpus = samplesOf(signed.map((one) => joined(Uint8Array.fromHex(one), body)));
   const read = ({ bytes }: Case<undefined>): Verdict => {
     const signer = new Signer("secret", windowMs, new ReplayWindow(windowMs, 16), () => signedAt);
-    // A message shorter than a signature is one that is too short, without a body.
+    // What is shorter than a signature is one that is too short, and no body.
     const verified = signer.verify(bytes.subarray(0, signatureBytes), topic, [
       bytes.subarray(signatureBytes),
     ]);
@@ -151,10 +148,23 @@ const values: readonly unknown[] = [
   Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`key${index}`, index])),
 ];
 
+/** Lengths in 32 bits, where encoders would take fewer: of an array, a map, text, bytes, an extension. */
+const longForms = [
+  "dd00000003010203",
+  "df00000001a16101",
+  "91dd0000000191c0",
+  "db0000000568656c6c6f",
+  "c600000003010203",
+  "c9000000020701ff",
+  "92dc000201c3de0001a16bc2",
+];
+
 async function codec(name: CodecName): Promise<Target> {
   const { encode, decode } = await loadCodec(name);
   const made = name === "msgpack" ? [...values, new Date(1e12), new Uint8Array(70)] : values;
-  const corpus = made.map((value) => ({ bytes: encode(value), meta: undefined }));
+  const encoded = made.map((value) => encode(value));
+  if (name === "msgpack") encoded.push(...longForms.map((one) => Uint8Array.fromHex(one)));
+  const corpus = samplesOf(encoded);
   const read = ({ bytes }: Case<undefined>): Verdict => {
     try {
       decode(new Uint8Array(bytes));

@@ -9,7 +9,7 @@ import { ThriftException } from "../../protocols/thrift/thrift_exception.ts";
 import { handshakeMethod, requestHeader, upgradeArgs } from "../../protocols/thrift/tracking.ts";
 import type { Mode } from "../../protocols/thrift/wire/transport.ts";
 import { MessageType } from "../../protocols/thrift/wire/ttype.ts";
-import { joined, type Sample } from "./mutation.ts";
+import { joined, type Sample, samplesOf } from "./mutation.ts";
 
 /** The service of the messages. */
 export const service = serviceCodec(
@@ -120,11 +120,6 @@ export function connections(): Array<Sample> {
     }
   }
   return samplesOf(streams);
-}
-
-/** Messages that nothing has to be known of. */
-export function samplesOf(messages: readonly Uint8Array[]): Sample[] {
-  return messages.map((bytes) => ({ bytes, meta: undefined }));
 }
 
 /** A message with its length before it: the framed transport. */

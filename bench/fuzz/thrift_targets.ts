@@ -14,18 +14,9 @@ import { MessageCutter } from "../../protocols/thrift/wire/transport.ts";
 import { MessageType, TType } from "../../protocols/thrift/wire/ttype.ts";
 import type { Reader } from "../../protocols/thrift/wire/wire.ts";
 import { WireError } from "../../protocols/thrift/wire/wire_error.ts";
-import { type Case, joined, piecesOf, type Sample } from "./mutation.ts";
+import { type Case, joined, piecesOf, type Sample, samplesOf } from "./mutation.ts";
 import type { Target, Verdict } from "./target.ts";
-import {
-  callsOf,
-  connections,
-  frame,
-  modes,
-  observedReplies,
-  repliesOf,
-  samplesOf,
-  service,
-} from "./thrift_corpus.ts";
+import { callsOf, connections, frame, modes, observedReplies, repliesOf, service } from "./thrift_corpus.ts";
 
 // deno-lint-ignore no-explicit-any
 type AnyTarget = Target<any>;
