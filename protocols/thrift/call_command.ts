@@ -23,7 +23,7 @@ export const callCommand: Command = {
       text: "longest time for all of it, such as 500ms; 5s unless given",
     },
     { name: "tracking", text: "shake hands for tracking first" },
-    { name: "tls", text: "speak TLS; so do the four options that follow" },
+    { name: "tls", text: "speak TLS, as each of the four that follow does" },
     { name: "ca", value: "file", text: "CA to trust, PEM; those of the system unless given" },
     { name: "cert", value: "file", text: "certificate of this side, PEM (mutual TLS)" },
     { name: "key", value: "file", text: "its private key, PEM; it is in the file of --cert unless given" },

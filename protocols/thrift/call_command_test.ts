@@ -107,3 +107,11 @@ Deno.test("call makes one call, and says by its exit code what came of it", asyn
     ]);
   });
 });
+
+Deno.test("call --help says how to speak TLS", async () => {
+  const [code, out] = await weir("--help");
+  assert.equal(code, 0);
+  for (const option of ["--tls", "--ca <file>", "--cert <file>", "--key <file>", "--server-name <name>"]) {
+    assert.ok(out.includes(`  ${option} `), option);
+  }
+});

@@ -8,7 +8,8 @@ import { callCommand } from "./call_command.ts";
 
 const here = new URL("testdata/", import.meta.url).pathname;
 const idl = `${here}everything.thrift`;
-const range = { from: 24_150, to: 24_300 };
+const ports = freePorts(12, { from: 24_150, to: 24_300 });
+const freeAddress = () => `127.0.0.1:${ports.pop()!}`;
 // `other` is signed by nobody whom the listeners trust.
 const folder = await makeCertificates(["localhost", "web", "named"], { named: { names: "DNS:split.test" } });
 const foreign = await makeCertificates(["other"]);
@@ -25,10 +26,9 @@ function certified(name: string, clientCa?: string) {
 }
 
 function listener(tls: Record<string, unknown> | undefined, more: Record<string, unknown> = {}) {
-  const [port] = freePorts(1, range);
   return {
     protocol: "thrift",
-    listen: `127.0.0.1:${port}`,
+    listen: freeAddress(),
     idl,
     service: "Test",
     handler: `${here}handler.ts`,
@@ -89,3 +89,102 @@ for (const mode of ["reusePort", "handOff"]) {
     }
   });
 }
+
+Deno.test("call says what is wrong with a certificate, and takes no files that hold none", async () => {
+  await using service = await start({
+    listeners: {
+      rpc: listener(certified("localhost")),
+      named: listener(certified("named")),
+      plain: listener(undefined),
+    },
+  });
+  const [rpc, named, plain] = ["rpc", "named", "plain"].map((name) => service.addresses[name]![0]!) as [
+    string,
+    string,
+    string,
+  ];
+  const wrong: Array<[code: number, address: string, given: string[], text: RegExp]> = [
+    [3, rpc, ["--tls"], /^Cannot connect to 127\.0\.0\.1:\d+: unable to verify/],
+    [
+      3,
+      rpc,
+      ["--ca", `${foreign}/ca.pem`],
+      /^Cannot connect to 127\.0\.0\.1:\d+: .*(verify|signature|certificate)/,
+    ],
+    [3, named, ["--ca", trust.ca], /^Cannot connect to 127\.0\.0\.1:\d+: .*altnames/],
+    [3, plain, ["--ca", trust.ca, "--timeout", "1s"], /^Cannot connect to 127\.0\.0\.1:\d+: /],
+    [3, rpc, ["--timeout", "1s"], /127\.0\.0\.1:\d+/],
+    [2, rpc, ["--ca", `${folder}/none.pem`], /none\.pem/],
+    [2, rpc, ["--ca", own.key], /^Cannot use .*web\.key: there is no certificate in it$/],
+    [
+      2,
+      rpc,
+      ["--cert", own.cert],
+      /^Cannot use .*web\.pem: there is no private key without a passphrase in it$/,
+    ],
+    [2, rpc, ["--cert", own.cert, "--key", `${foreign}/other.key`], /is the key of another certificate$/],
+    [2, rpc, ["--key", own.key], /^`--key` needs the certificate that it belongs to/],
+  ];
+  for (const [expected, address, given, pattern] of wrong) {
+    const [code, text] = await call(address, ...hello, ...given);
+    assert.equal(code, expected, `${given}: ${text}`);
+    assert.match(text, pattern, `${given}`);
+  }
+  const under = ["--server-name", "split.test"];
+  assert.deepEqual(await call(named, ...hello, ...options(trust), ...under), [0, '"hi bob"']);
+});
+
+Deno.test("a thrift upstream speaks TLS, shows its certificate, and tells its service to nobody else", async () => {
+  await using rpc = await start({
+    listeners: {
+      rpc: listener(certified("localhost")),
+      mutual: listener(certified("localhost", trust.ca)),
+      // Whom the certificate names may call, and nobody else.
+      web: listener(certified("localhost", trust.ca), { access: { allow: ["subject:web"] } }),
+      another: listener(certified("localhost", trust.ca), { access: { allow: ["subject:another"] } }),
+    },
+  });
+  const upstream = (name: string, tls: Record<string, unknown> | undefined, thrift = {}) => ({
+    protocol: "thrift",
+    thrift: { idl, service: "Test", ...thrift },
+    discover: { static: [rpc.addresses[name]![0]!] },
+    timeouts: { connect: "1s", attempt: "1s", total: "2s" },
+    ...(tls ? { tls } : {}),
+  });
+  const upstreams = {
+    server: upstream("rpc", trust),
+    framed: upstream("rpc", trust, { transport: "framed", protocol: "compact" }),
+    mutual: upstream("mutual", { ...trust, ...own }),
+    allowed: upstream("web", { ...trust, ...own }),
+    // What follows is not served.
+    denied: upstream("another", { ...trust, ...own }),
+    plain: upstream("rpc", undefined),
+    untrusted: upstream("rpc", { ca: `${foreign}/ca.pem` }),
+    misnamed: upstream("rpc", { ...trust, serverName: "split.test" }),
+    nobody: upstream("mutual", trust),
+    stranger: upstream("mutual", { ...trust, cert: `${foreign}/other.pem`, key: `${foreign}/other.key` }),
+  };
+  await using web = await start({
+    listeners: {
+      web: { protocol: "http", listen: freeAddress(), handler: `${here}call_any.ts` },
+    },
+    upstreams,
+  });
+  const ask = async (name: string) => await (await fetch(`http://${web.addresses.web![0]}/${name}`)).json();
+  for (const name of ["server", "framed", "mutual", "allowed"]) {
+    for (let n = 0; n < 3; n++) assert.deepEqual(await ask(name), { reply: "hi bob" }, name);
+  }
+  for (const name of ["untrusted", "misnamed"]) {
+    assert.equal((await ask(name)).failure, "tls", name);
+  }
+  const { name, message } = await ask("denied");
+  assert.deepEqual([name, message], ["ApplicationException", "forbidden: access is denied"]);
+  // TLS 1.3: the client is through with the handshake before the server has looked at its certificate.
+  for (const name of ["nobody", "stranger"]) {
+    const { failure } = await ask(name);
+    assert.ok(["connect", "reset", "tls"].includes(failure), `${name}: ${failure}`);
+  }
+  // To the plain one, an alert of TLS is a reply that makes no sense.
+  const { failure } = await ask("plain");
+  assert.ok(["protocol", "reset"].includes(failure), failure);
+});
