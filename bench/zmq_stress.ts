@@ -18,9 +18,11 @@ export const bench: Bench = {
     const began = performance.now();
     const figures = await stress({
       count,
-      restarts: Math.max(3, Math.round(20 * share)),
+      restarts: Math.max(3, Math.round(12 * share)),
       rhythm: { fromMs: 500, toMs: 2000 },
-      slowSeconds: Math.max(9, 60 * share),
+      slowSeconds: Math.max(18, 60 * share),
+      // So many that the collector is through several times in each third.
+      slowAtOnce: 64,
       samples: Math.max(30, Math.round(60 * share)),
       singles: Math.max(20, Math.round(200 * share)),
       onProgress: (text) => console.error(text),

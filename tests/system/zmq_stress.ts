@@ -17,6 +17,8 @@ export interface StressOptions {
   readonly rhythm: Rhythm;
   /** How long the slow listener is looked at, and how often. */
   readonly slowSeconds: number;
+  /** Messages it serves at once, each for a ms. */
+  readonly slowAtOnce: number;
   readonly samples: number;
   /** Single messages for each pattern. */
   readonly singles: number;
@@ -79,7 +81,7 @@ const slowBytes = 1024;
 export async function stress(options: StressOptions): Promise<StressFigures> {
   const { onProgress = () => {} } = options;
   const folder = await Deno.makeTempDir({ prefix: "weir-zmq-stress-" });
-  await using service = await StressService.start();
+  await using service = await StressService.start(options.slowAtOnce);
   const answerers = new Answerers(service.answerPorts);
   try {
     onProgress("PUSH to a pull listener");
@@ -90,7 +92,7 @@ export async function stress(options: StressOptions): Promise<StressFigures> {
     onProgress("PUSH to a slow pull listener");
     const slow = await pushSlowly(service, folder, options);
     onProgress("single messages");
-    const wake = await wakeUps(service, options.singles);
+    const wake = await wakeUps(service, options.singles, [service.workerPid, ...answerers.pids]);
     const { code, log } = await service.stop();
     const total = push.received + slow.received + ask.dealer.asked + ask.req.asked +
       wake.reduce((sum, { latenciesMs }) => sum + latenciesMs.length, 0);
@@ -250,7 +252,7 @@ async function pushSlowly(
     return {
       ...await pushFigures(service, "slow", senders, began),
       outstanding,
-      room: await room(),
+      room: await room(options.slowAtOnce),
       rss: [median(rss.slice(0, third)), median(rss.slice(third, 2 * third)), median(rss.slice(2 * third))],
     };
   } finally {
@@ -259,10 +261,10 @@ async function pushSlowly(
 }
 
 /** Messages that fit into both queues and both buffers of a connection, with those that are served and about to be sent. */
-async function room(): Promise<number> {
+async function room(atOnce: number): Promise<number> {
   const most = Number((await Deno.readTextFile("/proc/sys/net/ipv4/tcp_rmem")).trim().split(/\s+/)[2]);
   const sendBuffer = 2 * 65_536;
-  return 2 * slowHwm + Math.ceil((most + sendBuffer) / slowBytes) + 8 + 100;
+  return 2 * slowHwm + Math.ceil((most + sendBuffer) / slowBytes) + 2 * atOnce + 100;
 }
 
 function residentBytes(pid: number): number {

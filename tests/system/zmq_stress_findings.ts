@@ -1,6 +1,7 @@
 /** What of a zmq stress run has to hold, and whether it does. Decides; measures nothing. */
 import { median, number } from "../../bench/table.ts";
 import type { AskFigures, PushFigures, StressFigures } from "./zmq_stress.ts";
+import { wakeMs } from "./zmq_stress_wake.ts";
 
 /** One thing that was looked at. */
 export interface Finding {
@@ -12,8 +13,6 @@ export interface Finding {
   readonly details: readonly string[];
 }
 
-/** Most time a single message may take after silence. */
-const wakeMs = 50;
 /** Most the memory of the last third may be in relation to the middle one. */
 const growth = 1.1;
 const mebibyte = 1024 * 1024;
@@ -43,12 +42,16 @@ export function findings(figures: StressFigures): Finding[] {
       `<= ${growth}`,
       first > 0 && last / middle <= growth,
     ),
-    ...wake.flatMap(({ pattern, latenciesMs }) => [
+    ...wake.flatMap(({ pattern, latenciesMs, repeated }) => [
       finding(
         `single messages, ${pattern}: count, median, longest ms`,
         `${latenciesMs.length}, ${number(median(latenciesMs))}, ${number(Math.max(...latenciesMs))}`,
         `<= ${wakeMs}`,
         latenciesMs.every((ms) => ms <= wakeMs),
+        [
+          ...latenciesMs.filter((ms) => ms > wakeMs).slice(0, 10).map((ms) => `late: ${number(ms)} ms`),
+          ...(repeated > 0 ? [`${repeated} sent again: no core was free for that long`] : []),
+        ],
       ),
     ]),
     finding(

@@ -38,6 +38,10 @@ export class StressPeer {
     return peer;
   }
 
+  get pid(): number {
+    return this.#child.pid;
+  }
+
   /** Rejects where it has failed by itself. Idempotent. */
   async kill(): Promise<void> {
     if (this.#over === undefined) this.#child.kill("SIGKILL");
@@ -144,6 +148,10 @@ export class Answerers {
       away.add(back);
     }
     await Promise.all(away);
+  }
+
+  get pids(): number[] {
+    return this.#peers.flatMap((peer) => peer ? [peer.pid] : []);
   }
 
   async stop(): Promise<void> {

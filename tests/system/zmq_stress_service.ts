@@ -8,8 +8,6 @@ const answerers = 3;
 
 /** Messages per connection that wait at the slow listener. */
 export const slowHwm = 100;
-/** Messages the slow listener serves at once, and as many wait for their turn. */
-const slowAtOnce = 4;
 
 /** Listeners and upstreams that the run uses. */
 export type Listener = "pull" | "slow" | "router" | "rep";
@@ -59,13 +57,14 @@ export class StressService implements AsyncDisposable {
     );
   }
 
-  static async start(): Promise<StressService> {
+  /** At most `slowAtOnce` are served by the slow listener at once, and as many wait for their turn. */
+  static async start(slowAtOnce: number): Promise<StressService> {
     const service = new StressService(freePorts(6 + 2 * answerers, range));
-    await service.#start();
+    await service.#start(slowAtOnce);
     return service;
   }
 
-  async #start(): Promise<void> {
+  async #start(slowAtOnce: number): Promise<void> {
     const { web, ...zmq } = this.#ports;
     const listener = (socket: string, port: number, handler: string, more: Record<string, unknown> = {}) => {
       const listen = `tcp://127.0.0.1:${port}`;

@@ -8,6 +8,7 @@ Deno.test("zmq loses, doubles and misses nothing while peers are killed and rest
     restarts: 3,
     rhythm: { fromMs: 150, toMs: 350 },
     slowSeconds: 2.4,
+    slowAtOnce: 4,
     samples: 24,
     singles: 4,
   });
