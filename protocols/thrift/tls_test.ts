@@ -4,11 +4,12 @@ import { main } from "../../core/cli/main.ts";
 import { run } from "../../mod.ts";
 import { makeCertificates } from "../../tests/make_certificates.ts";
 import { freePorts } from "../../tests/provision.ts";
+import { message, stringField } from "../../tests/system/thrift_load.ts";
 import { callCommand } from "./call_command.ts";
 
 const here = new URL("testdata/", import.meta.url).pathname;
 const idl = `${here}everything.thrift`;
-const ports = freePorts(12, { from: 24_150, to: 24_300 });
+const ports = freePorts(13, { from: 24_150, to: 24_300 });
 const freeAddress = () => `127.0.0.1:${ports.pop()!}`;
 // `other` is signed by nobody whom the listeners trust.
 const folder = await makeCertificates(["localhost", "web", "named"], { named: { names: "DNS:split.test" } });
@@ -89,6 +90,47 @@ for (const mode of ["reusePort", "handOff"]) {
     }
   });
 }
+
+Deno.test("a thrift listener answers openssl, and mod.ts call as a process", async () => {
+  await using service = await start({ listeners: { mutual: listener(certified("localhost", trust.ca)) } });
+  const address = service.addresses.mutual![0]!;
+  const child = new Deno.Command("openssl", {
+    args: [
+      ...["s_client", "-quiet", "-verify_return_error", "-connect", address],
+      ...["-CAfile", trust.ca, "-cert", own.cert, "-key", own.key],
+    ],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  const limit = setTimeout(() => child.kill(), 5000);
+  const writer = child.stdin.getWriter();
+  await writer.write(message(1, "hello", 7, stringField(1, "bob"), true));
+  const expected = message(2, "hello", 7, stringField(0, "hi bob"), true);
+  const reader = child.stdout.getReader();
+  const got: number[] = [];
+  while (got.length < expected.length) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    got.push(...value);
+  }
+  clearTimeout(limit);
+  assert.deepEqual(got, [...expected]);
+  await writer.close();
+  await reader.cancel();
+  // It stays for as long as the server does.
+  child.kill();
+  await child.status;
+
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "mod.ts", "call", address, idl, ...hello, ...options({ ...trust, ...own })],
+    cwd: new URL("../../", import.meta.url),
+    env: { NO_COLOR: "1" },
+    stdin: "null",
+  }).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  assert.deepEqual([code, text(stdout), text(stderr)], [0, '"hi bob"\n', ""]);
+});
 
 Deno.test("call says what is wrong with a certificate, and takes no files that hold none", async () => {
   await using service = await start({
