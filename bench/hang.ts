@@ -9,14 +9,16 @@ export const bench: Bench = {
     const all: HangFigures[] = [];
     for (let round = 1; round <= rounds; round++) {
       console.error(`round ${round} of ${rounds}`);
-      all.push(await hang({ hangMs: 2000, clients: 16, beforeMs: seconds * 1000 }));
+      all.push(await hang({ hangMs: 2000, clients: 16, beforeMs: seconds * 1000, stranger: true }));
     }
     const figures: Record<string, (figures: HangFigures) => number> = {
       "stack logged after `hang`": ({ loggedMs, hangMs }) => loggedMs - hangMs,
       "replaced after `hang`": ({ replacedMs, hangMs }) => replacedMs - hangMs,
       "p99 before": ({ beforeP99 }) => beforeP99,
       "p99 from the hang to the replacement": ({ duringP99 }) => duringP99,
+      "p99 while a stranger spins on the machine": ({ strangerP99 }) => strangerP99,
       "p99 during ÷ before": ({ beforeP99, duringP99 }) => duringP99 / beforeP99,
+      "p99 during ÷ while a stranger spins": ({ strangerP99, duringP99 }) => duringP99 / strangerP99,
     };
     const rows = Object.entries(figures).map(([name, pick]) => {
       const values = all.map(pick);

@@ -299,7 +299,7 @@ export class Guard {
    * the protocol knows, so that has to end the connection, where it writes itself.
    */
   #answering(connection: GuardedConnection): boolean {
-    return !connection.opaque && connection.phase === Phase.idle && this.#unsent(connection) !== undefined;
+    return connection.phase === Phase.idle && this.#unsent(connection) !== undefined;
   }
 
   #unsent(connection: GuardedConnection): { taken: number } | undefined {
@@ -374,7 +374,7 @@ export class Guard {
       const { phase, since } = connection;
       if (phase === Phase.stream) connection.finish();
       if (phase !== Phase.idle && phase !== Phase.first) continue;
-      if (now - since < (phase === Phase.first ? 4 * forMs : forMs) || this.#arriving(connection)) continue;
+      if (now - since < (phase === Phase.first ? 4 * forMs : forMs) || this.#moving(connection)) continue;
       // The runtime closes it a turn of the loop later; a request sent meanwhile would be lost. This is at once. A protocol
       // that writes itself does so too, and may have to write the rest of an answer before.
       if (connection.opaque && !connection.tls) socketCalls()?.endWrites(connection.fd, connection.port);
@@ -383,12 +383,17 @@ export class Guard {
   }
 
   /**
-   * Whether a request may have come that this loop has not seen yet: true unless the kernel had received the same number
-   * of bytes when it was asked before, at least one turn of the loop ago.
+   * Whether a request may have come that this loop has not seen yet, or more of an answer may have to go: true unless the
+   * kernel has nothing left to send, and had received and sent the same number of bytes when it was asked before, at least
+   * one turn of the loop ago, in which whoever had more to write would have written it.
    */
-  #arriving(connection: GuardedConnection): boolean {
-    const bytes = socketCalls()?.tcpInfo(this.#fdOf(connection))?.bytesReceived ?? -1;
-    if (connection.drainSince === connection.since && connection.drainBytes === bytes) return false;
+  #moving(connection: GuardedConnection): boolean {
+    const info = socketCalls()?.tcpInfo(this.#fdOf(connection));
+    const bytes = info ? info.bytesReceived + info.bytesAcked : -1;
+    const sending = connection.opaque && info !== undefined && (info.notSentBytes > 0 || info.unacked > 0);
+    if (!sending && connection.drainSince === connection.since && connection.drainBytes === bytes) {
+      return false;
+    }
     connection.drainSince = connection.since;
     connection.drainBytes = bytes;
     return true;

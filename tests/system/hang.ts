@@ -17,15 +17,17 @@ export interface HangFigures {
   /** p99 of requests on connections to the healthy worker: before, and from the hang to the replacement. */
   beforeP99: number;
   duringP99: number;
+  /** The same while a stranger spins on the machine and all workers are well; NaN where nobody asked for it. */
+  strangerP99: number;
   answered: number;
   failed: number;
 }
 
 /** Lets one of two workers hang while `clients` clients keep asking the other one. */
 export async function hang(
-  options: { hangMs: number; clients: number; beforeMs: number },
+  options: { hangMs: number; clients: number; beforeMs: number; stranger?: boolean },
 ): Promise<HangFigures> {
-  const { hangMs, clients, beforeMs } = options;
+  const { hangMs, clients, beforeMs, stranger = false } = options;
   const port = freePort();
   await using weir = await WeirProcess.start({
     manifest: {
@@ -45,6 +47,14 @@ export async function hang(
   load.take();
   await pause(beforeMs);
   const before = load.take();
+  let strange: number[] = [];
+  if (stranger) {
+    const spinning = new Deno.Command("sh", { args: ["-c", "while :; do :; done"] }).spawn();
+    await pause(hangMs);
+    spinning.kill("SIGKILL");
+    await spinning.status;
+    strange = load.take();
+  }
   const [victim] = await clientsOf(port, String(sick!.pid), 1);
   const begin = performance.now();
   const hung = new Client({ port, keepAlive: 1, short: 0, path: "/spin" }, true);
@@ -74,6 +84,7 @@ export async function hang(
     inflight: record!.inflight as string[],
     beforeP99: p99(before),
     duringP99: p99(during),
+    strangerP99: strange.length > 0 ? p99(strange) : NaN,
     answered: before.length + during.length,
     failed,
   };

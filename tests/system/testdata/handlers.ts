@@ -1,3 +1,6 @@
+/** Length of /large: more than the kernel and the runtime hold for a reader. */
+const largeBytes = 25_000_000;
+
 /** What the services under test do, by path. */
 export default async function serve(request: Request): Promise<Response> {
   const { pathname, searchParams } = new URL(request.url);
@@ -8,6 +11,10 @@ export default async function serve(request: Request): Promise<Response> {
       throw new Error("meant to fail");
     case "/read":
       return new Response(String((await request.text()).length));
+    case "/large":
+      return new Response(new Uint8Array(largeBytes));
+    case "/large-stream":
+      return new Response(new Blob([new Uint8Array(largeBytes)]).stream());
     case "/missing":
       return new Response("not here", { status: 404 });
     default: {
