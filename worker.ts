@@ -41,8 +41,6 @@ const logging = createLogging(plan.logs, {
 });
 const log = logging.logger("worker");
 captureConsole(logging.logger("console"));
-// A sibling that never stops must not make this one wait a whole slice whenever it wakes.
-askForShortSlices(0.1);
 
 // What nobody caught is a defect of user code, and no reason to drop the requests of everybody else.
 globalThis.addEventListener("unhandledrejection", (event) => {
@@ -87,6 +85,9 @@ try {
   await channel.send({ type: "failed", error: text, temporary } satisfies Failed);
   Deno.exit(1);
 }
+// A sibling that never stops must not make this one wait a whole slice whenever it wakes. Not before it serves: those who
+// do so already go first. The pool's threads are there by now, and keep the slices of those who compute.
+askForShortSlices(0.1);
 if (told.stats.path === null) sendSnapshots(channel, stats, slot);
 adoptHandedSockets(worker);
 for (const message of early.splice(0)) obey(worker, message);

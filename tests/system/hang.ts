@@ -14,9 +14,10 @@ export interface HangFigures {
   /** Of the log line. */
   stack: string[];
   inflight: string[];
-  /** p99 of requests on connections to the healthy worker: before, and from the hang to the replacement. */
+  /** p99 of requests on connections to the healthy worker: before, while the other one spins, while it is replaced. */
   beforeP99: number;
   duringP99: number;
+  replacingP99: number;
   /** The same while a stranger spins on the machine and all workers are well; NaN where nobody asked for it. */
   strangerP99: number;
   answered: number;
@@ -61,6 +62,8 @@ export async function hang(
   // A connection to the worker that is to hang, found by asking: its next request spins.
   hung.takeOver(victim!);
   const lost = hung.ask().then(() => "answered", () => "lost");
+  await pause(hangMs - 100);
+  const during = load.take();
   const loggedMs = await weir.until(
     "the stack is in the log",
     () => weir.records("worker 1 hung and is replaced").length > 0 && performance.now() - begin,
@@ -71,7 +74,7 @@ export async function hang(
     return workers.length === 2 && workers.every(({ pid }) => pid !== sick!.pid);
   }, 30_000);
   const replacedMs = performance.now() - begin;
-  const during = load.take();
+  const replacing = load.take();
   const { failed } = await load.stop();
   if (await lost !== "lost") throw new Error("A request that never ends was answered");
   const [record] = weir.records("worker 1 hung and is replaced");
@@ -84,8 +87,9 @@ export async function hang(
     inflight: record!.inflight as string[],
     beforeP99: p99(before),
     duringP99: p99(during),
+    replacingP99: p99(replacing),
     strangerP99: strange.length > 0 ? p99(strange) : NaN,
-    answered: before.length + during.length,
+    answered: before.length + during.length + replacing.length,
     failed,
   };
 }
