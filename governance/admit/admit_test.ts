@@ -32,6 +32,7 @@ function call(
     deadlineAt: Infinity,
     address: "",
     client: "",
+    subject: "",
     queuedMs: 0,
     ended: false,
     left: false,

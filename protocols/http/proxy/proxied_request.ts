@@ -9,7 +9,7 @@ import type { FlatHeaders, HttpRequest } from "../client/message.ts";
 import { rawFields } from "../native_server.ts";
 import { Fate, fates, hasToken, imitates, namedFields } from "./hop_headers.ts";
 import { authorityOf, type PrefixCut, targetOf } from "./proxy_target.ts";
-import { plainAddress, type Networks } from "../../../core/networks.ts";
+import { type Networks, plainAddress } from "../../../core/networks.ts";
 
 /** What all requests of one route share. */
 export interface RequestRules {
