@@ -44,7 +44,8 @@ async function seenUpTo(log: string, number: number): Promise<Seen[]> {
   const until = performance.now() + limitMs;
   for (;;) {
     const text = await Deno.readTextFile(log).catch(() => "");
-    const lines = text.split("\n").filter((line) => line !== "");
+    // What stands behind the last line end is being written.
+    const lines = text.split("\n").slice(0, -1);
     const seen = lines.map((line) => JSON.parse(line) as Seen);
     if (seen.some(({ request }) => request.startsWith(`GET /victim-${number} `))) return seen;
     assert.ok(performance.now() < until, `the victim's request ${number} never came`);
