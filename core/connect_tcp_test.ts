@@ -1,17 +1,6 @@
 import assert from "node:assert/strict";
 import { connectTcp } from "./connect_tcp.ts";
-
-function sockets(): number {
-  let found = 0;
-  for (const { name } of Deno.readDirSync("/proc/self/fd")) {
-    try {
-      if (Deno.readLinkSync(`/proc/self/fd/${name}`).startsWith("socket:")) found++;
-    } catch {
-      // gone meanwhile: the one that this looks with
-    }
-  }
-  return found;
-}
+import { openSockets } from "../tests/open_sockets.ts";
 
 Deno.test("connectTcp() rejects with the signal's reason, or with what the runtime says", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -31,7 +20,7 @@ Deno.test("connectTcp() leaves no socket behind when it is given up at the momen
   (async () => {
     for await (const conn of listener) conn.close();
   })();
-  const before = sockets();
+  const before = openSockets();
   let given = 0;
   for (let n = 0; n < 300; n++) {
     const giveUp = new AbortController();
@@ -41,6 +30,8 @@ Deno.test("connectTcp() leaves no socket behind when it is given up at the momen
     await end;
   }
   assert.ok(given > 10, `${given} were given up`);
-  for (let n = 0; n < 100 && sockets() > before; n++) await new Promise((resolve) => setTimeout(resolve, 10));
-  assert.equal(sockets(), before);
+  for (let n = 0; n < 100 && openSockets() > before; n++) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  assert.equal(openSockets(), before);
 });

@@ -1,20 +1,9 @@
 import assert from "node:assert/strict";
 import { serve } from "../../core/worker/testdata/serve.ts";
+import { openSockets } from "../../tests/open_sockets.ts";
 
 const handlers = new URL("./testdata/body_handlers.ts", import.meta.url).pathname;
 const encoder = new TextEncoder();
-
-function sockets(): number {
-  let found = 0;
-  for (const { name } of Deno.readDirSync("/proc/self/fd")) {
-    try {
-      if (Deno.readLinkSync(`/proc/self/fd/${name}`).startsWith("socket:")) found++;
-    } catch {
-      // gone meanwhile: the one that this looks with
-    }
-  }
-  return found;
-}
 
 /** Sends pieces of a chunked body without an end, and leaves. */
 async function leaveMidway(port: number, pieces: number): Promise<void> {
@@ -31,11 +20,11 @@ for (const name of ["untouched", "begun"]) {
   Deno.test(`a chunked body that its handler left ${name} keeps no connection of a client that left`, async () => {
     await using service = await serve({ handler: `${handlers}#${name}` });
     await leaveMidway(service.port, 1);
-    const before = sockets();
+    const before = openSockets();
     await Promise.all(Array.from({ length: 40 }, (_, n) => leaveMidway(service.port, 1 + n % 12)));
-    for (let n = 0; n < 150 && sockets() > before; n++) {
+    for (let n = 0; n < 150 && openSockets() > before; n++) {
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
-    assert.ok(sockets() <= before, `${before} sockets before, ${sockets()} after`);
+    assert.ok(openSockets() <= before, `${before} sockets before, ${openSockets()} after`);
   });
 }

@@ -18,6 +18,7 @@ import { makeCertificates } from "../make_certificates.ts";
 import { freePorts, provision, type RunningServer } from "../provision.ts";
 import { ChaosBackend } from "./chaos_backend.ts";
 import { chaosAsk, type ChaosEnd, type ChaosRequest } from "./chaos_client.ts";
+import { openSockets } from "../open_sockets.ts";
 
 /** What to do. */
 export interface ChaosOptions {
@@ -81,7 +82,7 @@ async function run(options: ChaosOptions): Promise<Omit<ChaosFigures, "unhandled
   const cache = stack.use(await CacheServer.start(redisPort!));
   const place = new Place(backends, certificates);
   await place.tell(backends);
-  const before = { sockets: sockets(), heap: heapUsed() };
+  const before = { sockets: openSockets(), heap: heapUsed() };
   const { worker, port, end } = await serve(certificates, redisPort!);
   const seen = new Set<Endpoint>();
   const watching = setInterval(() => note(worker, seen), 5);
@@ -109,8 +110,8 @@ async function run(options: ChaosOptions): Promise<Omit<ChaosFigures, "unhandled
   clearInterval(watching);
   const left = await settledCounts(worker, seen);
   await end();
-  for (let n = 0; n < 60 && sockets() > before.sockets; n++) await pause(50);
-  const figures = { sockets: sockets(), heap: heapUsed() };
+  for (let n = 0; n < 60 && openSockets() > before.sockets; n++) await pause(50);
+  const figures = { sockets: openSockets(), heap: heapUsed() };
   return {
     ends,
     wrong,
@@ -489,19 +490,6 @@ const collect = runInNewContext("gc") as () => void;
 function heapUsed(): number {
   collect();
   return Deno.memoryUsage().heapUsed;
-}
-
-/** Open sockets of this process; the runtime has other descriptors of its own, which come with use. */
-function sockets(): number {
-  let found = 0;
-  for (const { name } of Deno.readDirSync("/proc/self/fd")) {
-    try {
-      if (Deno.readLinkSync(`/proc/self/fd/${name}`).startsWith("socket:")) found++;
-    } catch {
-      // gone meanwhile: the one that this looks with
-    }
-  }
-  return found;
 }
 
 function mulberry32(seed: number): () => number {

@@ -3,6 +3,7 @@
  * (and honour `connection: close`), some that open one for each request. Counts every connect that fails, every reset,
  * every end before an answer was complete, and every status that was not expected. It repeats nothing in silence.
  */
+import { ContinuedReader } from "./continued_reader.ts";
 
 /** Who asks, and how. */
 export interface LoadOptions {
@@ -182,7 +183,7 @@ export class Client {
   readonly #request: Uint8Array;
   readonly #buffer = new Uint8Array(16 * 1024);
   #conn: Deno.Conn | undefined;
-  #reading: Promise<number | null> | undefined;
+  readonly #reader = new ContinuedReader();
   #since = Infinity;
   #cut = false;
   /** Process that gave the last answer on this connection; empty where there is none. */
@@ -260,7 +261,8 @@ export class Client {
 
   close(): void {
     const conn = this.#conn;
-    this.#conn = this.#reading = undefined;
+    this.#conn = undefined;
+    this.#reader.forget();
     this.worker = "";
     try {
       conn?.close();
@@ -281,15 +283,8 @@ export class Client {
     }
   }
 
-  /** Continues the read that is under way, if one is: whatever it gets is the beginning of the answer. */
   #read(at: number): Promise<number | null> {
-    const reading = this.#reading ?? this.#conn!.read(this.#buffer.subarray(at));
-    this.#reading = reading;
-    const done = () => {
-      if (this.#reading === reading) this.#reading = undefined;
-    };
-    reading.then(done, done);
-    return reading;
+    return this.#reader.read(this.#conn!, this.#buffer.subarray(at));
   }
 
   async #answer(): Promise<boolean> {

@@ -7,6 +7,7 @@ const request = (path: string) => new TextEncoder().encode(`GET ${path} HTTP/1.1
 
 /** Reads what comes, no faster than about 10 MiB/s, until the connection ends or a whole answer is there. */
 async function readSlowly(conn: Deno.Conn, begun: () => void): Promise<number> {
+  using _conn = conn;
   const memory = new Uint8Array(64 * 1024);
   let bytes = 0;
   for (let count = 0; count !== null && bytes < 25_000_000;) {
@@ -40,28 +41,22 @@ for (const mode of ["reusePort", "handOff", "TLS"]) {
         },
       },
     });
-    const reading = ["/large", "/large-stream"].map(async (path) => {
+    // Both are in the middle of their answers.
+    const readers = await Promise.all(["/large", "/large-stream"].map(async (path) => {
       const to = { hostname: "127.0.0.1", port };
-      using conn = mode === "TLS"
+      const conn = mode === "TLS"
         ? await Deno.connectTls({ ...to, hostname: "localhost", caCerts })
         : await Deno.connect(to);
       await conn.write(request(path));
       const begun = Promise.withResolvers<void>();
-      const all = readSlowly(conn, begun.resolve);
-      await Promise.race([begun.promise, all]);
-      started();
-      return await all;
-    });
-    let waiting = reading.length;
-    const bothRead = Promise.withResolvers<void>();
-    function started(): void {
-      if (--waiting === 0) bothRead.resolve();
-    }
-    await bothRead.promise;
+      const bytes = readSlowly(conn, begun.resolve);
+      await Promise.race([begun.promise, bytes]);
+      return { bytes };
+    }));
     const before = (await weir.workers()).map(({ pid }) => pid);
     assert.equal((await weir.reload()).ok, true);
     assert.ok((await weir.workers()).every(({ pid }) => !before.includes(pid)));
-    for (const bytes of await Promise.all(reading)) assert.ok(bytes > 25_000_000, `${bytes} bytes`);
+    for (const { bytes } of readers) assert.ok(await bytes > 25_000_000, `${await bytes} bytes`);
     assert.equal(await weir.stop(), 0, weir.text);
     await Deno.remove(folder, { recursive: true });
   });

@@ -12,6 +12,8 @@
  * one; a call that is written in the same moment, and of whose reply not a byte has come, is repeated once, on a new
  * connection, and counted. It repeats nothing else.
  */
+import { Buffer } from "node:buffer";
+import { ContinuedReader } from "./continued_reader.ts";
 
 /** A call without a good reply. */
 export interface Failure {
@@ -134,7 +136,7 @@ class Client {
   readonly #name: string;
   readonly #buffer = new Uint8Array(4096);
   #conn: Deno.Conn | undefined;
-  #reading: Promise<number | null> | undefined;
+  readonly #reader = new ContinuedReader();
   #since = Infinity;
   #cut = false;
   #seqid = 0;
@@ -201,7 +203,7 @@ class Client {
       );
       try {
         // One small write: it goes out whole.
-        await conn.write(joined(calls));
+        await conn.write(Buffer.concat(calls));
       } catch (error) {
         throw new Failed("reset", `write: ${(error as Error).message}, after 0 bytes`);
       }
@@ -213,7 +215,7 @@ class Client {
 
   /** Reads exactly `replies`. */
   async #answers(replies: readonly Uint8Array[]): Promise<void> {
-    const expected = joined(replies);
+    const expected = Buffer.concat(replies);
     let length = 0;
     let answered = 0;
     let next = replies[0]!.length;
@@ -249,7 +251,8 @@ class Client {
 
   close(): void {
     const conn = this.#conn;
-    this.#conn = this.#reading = undefined;
+    this.#conn = undefined;
+    this.#reader.forget();
     try {
       conn?.close();
     } catch {
@@ -266,27 +269,9 @@ class Client {
     }
   }
 
-  /** Continues the read that is under way, if one is: whatever it gets is the beginning of the reply. */
   #read(at: number): Promise<number | null> {
-    const reading = this.#reading ?? this.#conn!.read(this.#buffer.subarray(at));
-    this.#reading = reading;
-    const done = () => {
-      if (this.#reading === reading) this.#reading = undefined;
-    };
-    reading.then(done, done);
-    return reading;
+    return this.#reader.read(this.#conn!, this.#buffer.subarray(at));
   }
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  if (parts.length === 1) return parts[0]!;
-  const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
 }
 
 function pause(ms: number): Promise<void> {
