@@ -3,7 +3,7 @@ import { z } from "zod";
 import { resolution } from "./resolution.ts";
 import { defaulted, integer, name, optional, required, section, shaped } from "./terms.ts";
 import { duration, rate, size } from "./terms_quantity.ts";
-import { networkFault } from "./terms_address.ts";
+import { checkNetwork } from "./terms_address.ts";
 import { existing, handler } from "./terms_path.ts";
 
 export const handlerKey = required(
@@ -132,8 +132,7 @@ const accessRule = shaped(
   /^(?:client:.+|subject:.+|[0-9A-Fa-f]*[:.][0-9A-Fa-f:.]*(?:\/[0-9]{1,3})?)$/,
   "a network such as `10.0.0.0/8`, `client:<name>` or `subject:<certificate subject>`",
 ).superRefine((value, context) => {
-  const message = /^(?:client|subject):/.test(value) ? undefined : networkFault(value);
-  if (message !== undefined) context.addIssue({ code: "custom", message, input: value });
+  if (!/^(?:client|subject):/.test(value)) checkNetwork(value, context);
 });
 
 export const access = optional(

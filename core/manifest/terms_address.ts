@@ -1,4 +1,5 @@
 /** Addresses as schemas: to listen on, of peers, and as zmq writes them. */
+import type { RefinementCtx } from "zod";
 import { isIP } from "node:net";
 import { kinds, quote, shaped } from "./terms.ts";
 import { absolute } from "./terms_path.ts";
@@ -49,20 +50,20 @@ export function network() {
   return shaped(
     /^(?=.*[.:])[0-9A-Fa-f.:]+(?:\/[0-9]{1,3})?$/,
     "an address or a network such as `10.0.0.0/8`",
-  ).superRefine((value, context) => {
-    const message = networkFault(value);
-    if (message !== undefined) context.addIssue({ code: "custom", message, input: value });
-  });
+  ).superRefine(checkNetwork);
 }
 
-/** What is wrong with `address` or `address/bits`; undefined when nothing is. */
-export function networkFault(value: string): string | undefined {
+/** Says what is wrong with `address` or `address/bits`. */
+export function checkNetwork(value: string, context: RefinementCtx): void {
   const [ip, bits] = value.split("/");
   const family = isIP(ip);
   const most = family === 6 ? 128 : 32;
-  if (family === 0) return `names no valid IP address: ${quote(ip)}`;
-  if (bits === undefined || Number(bits) <= most) return undefined;
-  return `has ${bits} bits of network, but an IPv${family} address has ${most}`;
+  const message = family === 0
+    ? `names no valid IP address: ${quote(ip)}`
+    : bits !== undefined && Number(bits) > most
+    ? `has ${bits} bits of network, but an IPv${family} address has ${most}`
+    : undefined;
+  if (message !== undefined) context.addIssue({ code: "custom", message, input: value });
 }
 
 /** `A` is what `pattern` lets through. */

@@ -22,7 +22,7 @@ export interface Missing {
 /** The table. */
 export const missingParts: readonly Missing[] = [
   { what: "kafka listeners are", at: "listeners.kafka", uses: (plan) => protocol(plan, "kafka") },
-  { what: "rate limits are", at: "listeners.*.rate", uses: (plan) => listenerKey(plan, "rate") },
+  { what: "rate limits are", at: "listeners.*.rate", uses: ofRate },
   {
     what: "endpoints from governance.store are",
     at: "upstreams.<name>.discover.registry",
@@ -58,10 +58,10 @@ function protocol(plan: Plan, wanted: string): Path[] {
     .map(([name]) => ["listeners", name]);
 }
 
-function listenerKey(plan: Plan, key: "rate"): Path[] {
+function ofRate(plan: Plan): Path[] {
   return Object.entries(plan.listeners)
-    .filter(([, listener]) => key in listener && (listener as Record<string, unknown>)[key] !== null)
-    .map(([name]) => ["listeners", name, key]);
+    .filter(([, listener]) => "rate" in listener && listener.rate !== null)
+    .map(([name]) => ["listeners", name, "rate"]);
 }
 
 function ofLeader(plan: Plan): Path[] {

@@ -4,19 +4,14 @@
  */
 import { Buffer } from "node:buffer";
 import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from "node:http2";
-import type { Clock } from "../../../core/clock.ts";
-import type { Attempt } from "../../../core/upstream/contract.ts";
+import type { Attempt, SessionHost } from "../../../core/upstream/contract.ts";
 import type { FailureKind, UpstreamError } from "../../../core/upstream_error.ts";
 import type { FlatHeaders, HttpReply, HttpRequest } from "./message.ts";
 import { type BodyOwner, ReplyBody } from "./reply_body.ts";
 
 /** What an exchange tells its session. */
 export interface Http2Owner {
-  /** Longest head of a reply. */
-  readonly headBytes: number;
-  readonly clock: Clock;
-  /** Longest pause within a body. */
-  readonly pauseMs: number;
+  readonly host: SessionHost;
   /** It failed before its reply. */
   failed(exchange: Http2Exchange, error: UpstreamError): void;
   errorOf(failure: FailureKind, text: string, sent: boolean, cause: unknown): UpstreamError;
@@ -67,8 +62,7 @@ export class Http2Exchange implements BodyOwner {
     this.#stream.resume();
   }
 
-  stalled(): void {
-    const text = `nothing more of a reply's body came for ${this.#owner.pauseMs} ms`;
+  stalled(text: string): void {
     this.#body?.fail(this.#owner.errorOf("timeout", text, true, undefined));
     this.#stream.close(constants.NGHTTP2_CANCEL);
   }
@@ -83,10 +77,11 @@ export class Http2Exchange implements BodyOwner {
     const headers = flatten(fields);
     let bytes = 0;
     for (const text of headers) bytes += text.length + 2;
-    if (!(status >= 200 && status <= 599) || bytes > this.#owner.headBytes) {
+    const { clock, plan } = this.#owner.host;
+    if (!(status >= 200 && status <= 599) || bytes > plan.limits.head) {
       return this.#fail(
         "protocol",
-        bytes > this.#owner.headBytes ? "the head is too long" : "the status is not one",
+        bytes > plan.limits.head ? "the head is too long" : "the status is not one",
       );
     }
     const declared = fields["content-length"];
@@ -97,8 +92,7 @@ export class Http2Exchange implements BodyOwner {
       this.#stream.resume();
       return this.attempt.succeed({ status, headers, body: none ? null : new Uint8Array(0), bodyBytes });
     }
-    const { clock, pauseMs } = this.#owner;
-    this.#body = new ReplyBody(this, clock, pauseMs);
+    this.#body = new ReplyBody(this, clock, plan.timeouts.body);
     // Not before: the runtime may have the first bytes of the body ahead of the head.
     this.#stream.on("data", (piece: Uint8Array) => this.#data(piece));
     this.attempt.succeed({ status, headers, body: this.#body.stream(), bodyBytes });

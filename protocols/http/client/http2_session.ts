@@ -4,7 +4,6 @@
  * know nothing of each other. Protocols are not switched on it.
  */
 import { type ClientHttp2Session, connect, type OutgoingHttpHeaders } from "node:http2";
-import type { Clock } from "../../../core/clock.ts";
 import type { ByteStream } from "../../../core/protocol.ts";
 import type { Attempt, Session, SessionHost } from "../../../core/upstream/contract.ts";
 import { type FailureKind, UpstreamError } from "../../../core/upstream_error.ts";
@@ -50,11 +49,8 @@ export function connectHttp2(stream: ByteStream, host: SessionHost): Promise<Htt
 /** See the module's header. */
 export class Http2Session implements Session<HttpRequest, HttpReply>, Http2Owner {
   open = true;
-  readonly headBytes: number;
-  readonly clock: Clock;
-  readonly pauseMs: number;
+  readonly host: SessionHost;
   readonly #client: ClientHttp2Session;
-  readonly #host: SessionHost;
   readonly #authority: string;
   readonly #exchanges = new Map<Attempt<HttpRequest, HttpReply>, Http2Exchange>();
   /** Streams above this one were ignored by the peer. */
@@ -63,11 +59,8 @@ export class Http2Session implements Session<HttpRequest, HttpReply>, Http2Owner
 
   constructor(client: ClientHttp2Session, host: SessionHost) {
     this.#client = client;
-    this.#host = host;
+    this.host = host;
     this.#authority = hostOf(host);
-    this.headBytes = host.plan.limits.head;
-    this.clock = host.clock;
-    this.pauseMs = host.plan.timeouts.body;
     client.setLocalWindowSize(windowBytes);
     client.on("goaway", (_code: number, lastStream: number) => {
       this.#lastStream = lastStream;
@@ -102,7 +95,7 @@ export class Http2Session implements Session<HttpRequest, HttpReply>, Http2Owner
     try {
       const stream = this.#client.request(this.#fieldsOf(request), { endStream: body === null });
       attempt.sent = true;
-      this.#exchanges.set(attempt, new Http2Exchange(attempt, stream, this, this.#host.clock.now()));
+      this.#exchanges.set(attempt, new Http2Exchange(attempt, stream, this, this.host.clock.now()));
     } catch (error) {
       this.#refuse(attempt, "write", "nothing can be written", error);
     }
@@ -113,7 +106,7 @@ export class Http2Session implements Session<HttpRequest, HttpReply>, Http2Owner
   }
 
   ping(timeoutMs: number): void {
-    const cancel = this.#host.clock.after(timeoutMs, () => this.close(true));
+    const cancel = this.host.clock.after(timeoutMs, () => this.close(true));
     const sent = this.#client.ping((error: unknown) => {
       cancel();
       if (error) this.close(true);
@@ -128,24 +121,24 @@ export class Http2Session implements Session<HttpRequest, HttpReply>, Http2Owner
     } else if (this.open) {
       this.open = false;
       this.#client.close();
-      this.#host.changed();
+      this.host.changed();
     }
   }
 
   failed({ attempt }: Http2Exchange, error: UpstreamError): void {
     this.#exchanges.delete(attempt);
     attempt.fail(error);
-    this.#host.changed();
+    this.host.changed();
   }
 
   errorOf(failure: FailureKind, text: string, sent: boolean, cause: unknown): UpstreamError {
-    return failureOf(this.#host, failure, text, sent, cause ?? this.#error);
+    return failureOf(this.host, failure, text, sent, cause ?? this.#error);
   }
 
   closed({ attempt }: Http2Exchange): void {
     if (!this.#exchanges.delete(attempt)) return;
     attempt.release();
-    this.#host.changed();
+    this.host.changed();
   }
 
   ignored(id: number): boolean {
@@ -155,7 +148,7 @@ export class Http2Session implements Session<HttpRequest, HttpReply>, Http2Owner
   /** The connection is gone; its streams have told what became of them. */
   #over(): void {
     this.open = false;
-    this.#host.changed();
+    this.host.changed();
   }
 
   #refuse(
@@ -164,15 +157,15 @@ export class Http2Session implements Session<HttpRequest, HttpReply>, Http2Owner
     text: string,
     cause?: unknown,
   ): void {
-    attempt.fail(failureOf(this.#host, failure, text, false, cause));
-    this.#host.changed();
+    attempt.fail(failureOf(this.host, failure, text, false, cause));
+    this.host.changed();
   }
 
   #fieldsOf(request: HttpRequest): OutgoingHttpHeaders {
     const { headers, body, bodyBytes } = request;
     const fields: Record<string, string | string[]> = {
       ":method": request.method,
-      ":scheme": this.#host.tls ? "https" : "http",
+      ":scheme": this.host.tls ? "https" : "http",
       ":authority": request.host || this.#authority,
       ":path": request.target,
     };

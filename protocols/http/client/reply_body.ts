@@ -15,8 +15,8 @@ export interface BodyOwner {
   wanted(): void;
   /** Nobody reads on. */
   unwanted(): void;
-  /** Nothing came for as long as the body may pause. */
-  stalled(): void;
+  /** Nothing came for as long as the body may pause; `text` says so. */
+  stalled(text: string): void;
 }
 
 const dropped = new FinalizationRegistry<ReplyBody>((body) => body.cancel());
@@ -136,7 +136,9 @@ export class ReplyBody {
   /** A reader that takes its time is not the upstream's pause. */
   #watch(): void {
     const leftMs = this.full ? this.#pauseMs : this.#heardAt + this.#pauseMs - this.#clock.now();
-    if (leftMs <= 0) return this.#owner.stalled();
+    if (leftMs <= 0) {
+      return this.#owner.stalled(`nothing more of a reply's body came for ${this.#pauseMs} ms`);
+    }
     this.#cancelWatch = this.#clock.after(leftMs, () => this.#watch());
   }
 

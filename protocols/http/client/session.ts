@@ -379,9 +379,8 @@ export class HttpSession implements Session<HttpRequest, HttpReply>, SenderOwner
     this.wanted();
   }
 
-  stalled(): void {
-    const { body } = this.#host.plan.timeouts;
-    this.#end("timeout", `nothing more of a reply's body came for ${body} ms`, undefined, this.#queue[0]);
+  stalled(text: string): void {
+    this.#end("timeout", text, undefined, this.#queue[0]);
   }
 
   // ---- the end
