@@ -1,6 +1,7 @@
 /**
  * What a handler gets beside its message. The same on every protocol and, as far as threads allow, on pool threads.
  */
+import type { Stream } from "./stream/contract.ts";
 
 /** Structured logger; `fields` are merged into the line, an Error under `error` brings its stack. */
 export interface Log {
@@ -170,6 +171,11 @@ export interface Context {
    * TypeError where none is declared under that name.
    */
   upstream(name: string): Upstream;
+  /**
+   * A declared stream: records go to the spool on disk, and from there to their sink. TypeError where none is declared
+   * under that name. On the I/O thread only.
+   */
+  stream(name: string): Stream;
   /** A short text shown in the list of requests in flight, also while this request hangs. */
   mark(text: string): void;
 }

@@ -83,6 +83,8 @@ export const reasons = {
   upstream_full: row("service", "upstream", 503, "no free connection to the upstream in time"),
   upstream_throttled: row("service", "upstream", 503, "as many calls to the upstream run and wait as may"),
   breaker_open: row("service", "upstream", 503, "the breaker of the upstream is open"),
+  spool_full: row("service", "handler", 503, "the spool of the stream is full"),
+  spool_failed: row("service", "handler", 500, "the disk did not take a record of the stream"),
   slot_leaked: row("service", "handler", 504, "the request held its slot far beyond its deadline"),
   no_upgrade: row("service", "head", 501, "this connection cannot switch to another protocol"),
 } as const satisfies Record<string, ReasonRow>;

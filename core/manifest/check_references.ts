@@ -55,6 +55,11 @@ function sinkNames(check: Check): void {
       refer(check, ["logs", "routes", index, "to", entry], name, "sink", ["console", ...declared])
     );
   });
+  const streams = Object.keys(mapAt(check.manifest.streams));
+  for (const name of declared) {
+    const { stream } = mapAt(check.manifest.logs, "sinks", name);
+    refer(check, ["logs", "sinks", name, "stream"], stream, "stream", streams);
+  }
   if (!declared.includes("console")) return;
   check.report(
     check.places.aboutKey(

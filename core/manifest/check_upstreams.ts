@@ -10,7 +10,7 @@ import type { Path } from "./places.ts";
 export const upstreamRules: readonly ((check: Check) => void)[] = [
   upstreamNames,
   fallbackCircles,
-  upstreamCertificates,
+  ownCertificates,
   settingsOfProtocols,
   endpointsTwice,
   uselessTimes,
@@ -60,19 +60,26 @@ function fallbackCircles(check: Check): void {
   }
 }
 
-function upstreamCertificates(check: Check): void {
+/** A certificate needs its key, wherever this side connects with TLS. */
+function ownCertificates(check: Check): void {
   for (const [name, upstream] of named(check, "upstreams")) {
-    const tls = mapAt(upstream.tls);
-    const given = (["cert", "key"] as const).filter((key) => tls[key] !== undefined && tls[key] !== null);
-    if (given.length !== 1) continue;
-    const other = given[0] === "cert" ? "key" : "cert";
-    check.report(
-      check.places.aboutKey(
-        ["upstreams", name, "tls", given[0]],
-        `\`${given[0]}\` needs a \`${other}\` beside it`,
-      ),
-    );
+    certificatePair(check, ["upstreams", name, "tls"], upstream.tls);
   }
+  for (const [name, stream] of named(check, "streams")) {
+    certificatePair(check, ["streams", name, "kafka", "tls"], mapAt(stream.kafka).tls);
+  }
+  for (const [name, listener] of named(check, "listeners")) {
+    if (listener.protocol === "kafka") certificatePair(check, ["listeners", name, "tls"], listener.tls);
+  }
+}
+
+function certificatePair(check: Check, path: Path, written: unknown): void {
+  const tls = mapAt(written);
+  const given = (["cert", "key"] as const).filter((key) => tls[key] !== undefined && tls[key] !== null);
+  if (given.length !== 1) return;
+  const other = given[0] === "cert" ? "key" : "cert";
+  const message = `\`${given[0]}\` needs a \`${other}\` beside it`;
+  check.report(check.places.aboutKey([...path, given[0]!], message));
 }
 
 /** Keys that one protocol alone has a use for. */

@@ -12,7 +12,8 @@ import { loop, pool, workers } from "./schema_common.ts";
 import { listener } from "./schema_listener.ts";
 import { governance } from "./schema_governance.ts";
 import { logs, meta, telemetry } from "./schema_logs.ts";
-import { stream, upstream } from "./schema_upstream.ts";
+import { stream } from "./schema_stream.ts";
+import { upstream } from "./schema_upstream.ts";
 import { byName, defaulted, optional, required, shaped, text } from "./terms.ts";
 
 export const manifest = z.strictObject({

@@ -1,7 +1,7 @@
 /** Keys that several kinds of listeners share: how connections are accepted, work admitted, code run. */
 import { z } from "zod";
 import { resolution } from "./resolution.ts";
-import { defaulted, integer, name, optional, required, section, shaped } from "./terms.ts";
+import { defaulted, integer, name, optional, required, section, shaped, text } from "./terms.ts";
 import { duration, rate, size } from "./terms_quantity.ts";
 import { checkNetwork } from "./terms_address.ts";
 import { existing, handler } from "./terms_path.ts";
@@ -270,3 +270,21 @@ export const workers = defaulted(
   {},
   "The processes that serve.",
 );
+
+/** TLS of a side that connects. */
+export const clientTls = (doc: string) =>
+  optional(
+    z.strictObject({
+      ca: optional(
+        existing("file", "a CA certificate"),
+        "CA that signed the endpoints' certificates; the system's unless given.",
+      ),
+      cert: optional(existing("file", "a certificate"), "Certificate of this side (mutual TLS)."),
+      key: optional(existing("file", "a private key"), "Private key of this side (mutual TLS)."),
+      serverName: optional(
+        text("a host name"),
+        "Name the certificate must carry; the endpoint's own unless given.",
+      ),
+    }),
+    doc,
+  );

@@ -1,6 +1,6 @@
 /** The listeners: one strict map per protocol, told apart by `protocol`. */
 import { z } from "zod";
-import { admit, deadline, guardKeys, handlerKey, run, servingKeys } from "./schema_common.ts";
+import { guardKeys, handlerKey, servingKeys } from "./schema_common.ts";
 import {
   defaulted,
   hasOne,
@@ -12,12 +12,12 @@ import {
   required,
   section,
   shaped,
-  text,
 } from "./terms.ts";
 import { framing } from "./schema_framing.ts";
 import { duration, size } from "./terms_quantity.ts";
 import { existing, handler } from "./terms_path.ts";
-import { listenAddress, network, peerAddress } from "./terms_address.ts";
+import { listenAddress, network } from "./terms_address.ts";
+import { kafkaListener } from "./schema_kafka.ts";
 import { zmqListener } from "./schema_zmq.ts";
 
 const listen = required(
@@ -193,17 +193,6 @@ const frames = z.strictObject({
   ...guardKeys,
 }).transform((value) => ({ ...value, accept: { ...value.accept, idle: value.idle } }));
 
-const kafka = z.strictObject({
-  protocol: required(z.literal("kafka"), "A consumer group of Apache Kafka."),
-  brokers: required(z.array(peerAddress()).min(1), "Brokers to begin with."),
-  topic: required(text("the name of a topic"), "Topic that is consumed."),
-  group: required(text("the name of a consumer group"), "Consumer group."),
-  handler: handlerKey,
-  run,
-  deadline,
-  admit,
-});
-
 export const protocols = ["http", "thrift", "frames", "zmq", "kafka"] as const;
 
-export const listener = z.discriminatedUnion("protocol", [http, thrift, frames, zmqListener, kafka]);
+export const listener = z.discriminatedUnion("protocol", [http, thrift, frames, zmqListener, kafkaListener]);

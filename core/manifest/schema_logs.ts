@@ -54,6 +54,10 @@ const sink = section(() =>
       target("udp|tcp", 514, "a syslog address such as `udp://127.0.0.1:514` or `unix:/dev/log`"),
       "A syslog server: udp://host:port, tcp://host:port or unix:path.",
     ),
+    stream: required(
+      name(),
+      "A stream: a record per line, as JSON. Lines of workers; those of other processes go to the console.",
+    ),
   }, {
     rotate: defaulted(
       z.strictObject({

@@ -1,4 +1,4 @@
-/** Services that are called, and streams of records that are written. */
+/** Services that are called. */
 import { z } from "zod";
 import { etcd, zookeeper } from "./schema_store.ts";
 import {
@@ -15,6 +15,7 @@ import {
   text,
 } from "./terms.ts";
 import { duration, share, size } from "./terms_quantity.ts";
+import { clientTls } from "./schema_common.ts";
 import { framing } from "./schema_framing.ts";
 import { existing, path, secret } from "./terms_path.ts";
 import { endpoint, peerAddress } from "./terms_address.ts";
@@ -352,21 +353,7 @@ export const upstream = section(() =>
       "Call no more than this at once.",
     ),
     fallback: optional(name(), "Upstream used when this one has no usable endpoint."),
-    tls: optional(
-      z.strictObject({
-        ca: optional(
-          existing("file", "a CA certificate"),
-          "CA that signed the endpoints' certificates; the system's unless given.",
-        ),
-        cert: optional(existing("file", "a certificate"), "Certificate of this side (mutual TLS)."),
-        key: optional(existing("file", "a private key"), "Private key of this side (mutual TLS)."),
-        serverName: optional(
-          text("a host name"),
-          "Name the certificate must carry; the endpoint's own unless given.",
-        ),
-      }),
-      "Speak TLS.",
-    ),
+    tls: clientTls("Speak TLS."),
   }).check(z.check((payload) => {
     const value = payload.value as Record<string, unknown>;
     if (payload.issues.length > 0) return;
@@ -378,43 +365,5 @@ export const upstream = section(() =>
     allOf: ownSections.map(({ protocol, key }) => ({
       anyOf: [{ not: { properties: { protocol: { const: protocol } } } }, isGiven(key)],
     })),
-  })
-);
-
-export const stream = section(() =>
-  z.strictObject({
-    kafka: required(
-      z.strictObject({
-        brokers: required(z.array(peerAddress()).min(1), "Brokers to begin with."),
-        topic: required(text("the name of a topic"), "Topic that is written."),
-        acks: defaulted(
-          z.enum(["all", "leader", "none"]),
-          "all",
-          "Who must have a record before it counts as sent.",
-        ),
-        compression: defaulted(
-          z.enum(["none", "gzip", "snappy", "lz4", "zstd"]),
-          "gzip",
-          "Compression of batches.",
-        ),
-        idempotent: defaulted(z.boolean(), true, "No record is written twice."),
-      }),
-      "Where records go.",
-    ),
-    spool: defaulted(
-      z.strictObject({
-        directory: defaulted(
-          path("the path of a folder"),
-          "./spool",
-          "Folder of the spool; made when it is not there.",
-        ),
-        max: defaulted(size({ min: "64KiB" }), "1GiB", "Most the spool may hold."),
-        full: defaulted(z.enum(["block", "reject", "dropOldest"]), "block", "What happens when it is full."),
-        sync: defaulted(duration(), "1s", "Records are safe on disk after at most this; 0 = each one."),
-      }),
-      {},
-      "Where records wait on disk.",
-    ),
-    codec: defaulted(z.enum(["json", "msgpack", "raw"]), "json", "How records are encoded."),
   })
 );

@@ -21,14 +21,12 @@ export interface Missing {
 
 /** The table. */
 export const missingParts: readonly Missing[] = [
-  { what: "kafka listeners are", at: "listeners.kafka", uses: (plan) => protocol(plan, "kafka") },
   { what: "rate limits are", at: "listeners.*.rate", uses: ofRate },
   {
     what: "endpoints from governance.store are",
     at: "upstreams.<name>.discover.registry",
     uses: fromRegistry,
   },
-  { what: "streams are", at: "streams", uses: (plan) => names("streams", plan.streams) },
   { what: "loops of the leader are", at: "loops.<name>.on", value: "leader", uses: ofLeader },
   { what: "governance is", at: "governance", uses: (plan) => plan.governance ? [["governance"]] : [] },
   { what: "telemetry is", at: "telemetry", uses: (plan) => plan.telemetry ? [["telemetry"]] : [] },
@@ -46,16 +44,6 @@ export function unavailable(result: CompileResult): Diagnostic[] {
       })
     )
     .sort((a, b) => a.line - b.line || a.column - b.column);
-}
-
-function names(section: string, declared: object): Path[] {
-  return Object.keys(declared).map((name) => [section, name]);
-}
-
-function protocol(plan: Plan, wanted: string): Path[] {
-  return Object.entries(plan.listeners)
-    .filter(([, listener]) => listener.protocol === wanted)
-    .map(([name]) => ["listeners", name]);
 }
 
 function ofRate(plan: Plan): Path[] {

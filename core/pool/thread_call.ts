@@ -2,6 +2,7 @@
  * One call as its thread sees it, and the Context that its handler gets. Everything is made on first use: most handlers
  * look at their payload and nothing else.
  */
+import type { Stream } from "../stream/contract.ts";
 import type { Context, Log, PoolHandle, RequestInfo, Upstream, UserStats } from "../context.ts";
 import { noRequest } from "./thread_protocol.ts";
 
@@ -88,6 +89,13 @@ export class ThreadCall implements Context {
   upstream(name: string): Upstream {
     throw new TypeError(
       `Cannot call upstreams.${name} from a pool thread: call it on the I/O thread and pass the result`,
+    );
+  }
+
+  /** Throws TypeError: spools are written on the I/O thread. */
+  stream(name: string): Stream {
+    throw new TypeError(
+      `Cannot write streams.${name} from a pool thread: return the record and send it on the I/O thread`,
     );
   }
 

@@ -14,7 +14,9 @@ export class CertificateWatch {
   /** From now on the files of `plan`, as they are now. */
   watch(plan: Plan): void {
     const listeners = Object.values(plan.listeners).flatMap((listener) =>
-      "tls" in listener && listener.tls ? [listener.tls.cert, listener.tls.key, listener.tls.clientCa] : []
+      "tls" in listener && listener.tls && "clientCa" in listener.tls
+        ? [listener.tls.cert, listener.tls.key, listener.tls.clientCa]
+        : []
     );
     const upstreams = Object.values(plan.upstreams).flatMap(({ tls }) =>
       tls ? [tls.cert, tls.key, tls.ca] : []

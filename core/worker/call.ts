@@ -5,6 +5,7 @@
 import type { Context, Log, PoolHandle, RequestInfo, Upstream, UserStats } from "../context.ts";
 import { ServiceError } from "../errors.ts";
 import type { Reason } from "../reasons.ts";
+import type { Stream } from "../stream/contract.ts";
 import type { Call } from "../server_filter.ts";
 import type { HandleContext } from "../upstream/contract.ts";
 
@@ -36,6 +37,7 @@ export interface CallHost {
   readonly now: number;
   pool(name: string, call: RequestCall): PoolHandle;
   upstreamHandle(name: string, call: RequestCall): Upstream;
+  streamHandle(name: string, call: RequestCall): Stream;
   identify(message: unknown): Partial<RequestInfo>;
   nextRequestId(): string;
 }
@@ -197,6 +199,10 @@ export class RequestCall implements Call, Context, HandleContext {
 
   upstream(name: string): Upstream {
     return this.#host.upstreamHandle(name, this);
+  }
+
+  stream(name: string): Stream {
+    return this.#host.streamHandle(name, this);
   }
 
   mark(text: string): void {

@@ -16,6 +16,7 @@ import type { Counter, Gauge, Histogram, SlotWriter } from "../stats/mod.ts";
 import { type CallHost, type CallPeer, RequestCall } from "./call.ts";
 import { CallList } from "./call_list.ts";
 import { SocketPeers } from "./socket_peers.ts";
+import type { Stream } from "../stream/contract.ts";
 
 /** Takes one line per request. */
 export type AccessLines = Pick<AccessLog, "enabled" | "write">;
@@ -37,6 +38,7 @@ export interface ListenerParts {
   filters: readonly ServerFilter[];
   pool(name: string, call: RequestCall): PoolHandle;
   upstreamHandle(name: string, call: RequestCall): Upstream;
+  streamHandle(name: string, call: RequestCall): Stream;
   upstream: ListenerHost<unknown, unknown, unknown>["upstream"];
   load(handler: { module: string; export: string }): Promise<unknown>;
   onPool: ListenerHost<unknown, unknown, unknown>["onPool"];
@@ -64,6 +66,7 @@ export class Listener implements ListenerHost<any, any, any>, CallHost {
   readonly onPool: ListenerParts["onPool"];
   readonly pool: ListenerParts["pool"];
   readonly upstreamHandle: ListenerParts["upstreamHandle"];
+  readonly streamHandle: ListenerParts["streamHandle"];
   readonly upstream: ListenerParts["upstream"];
   readonly nextRequestId: () => string;
   epochOffset: number;
@@ -112,6 +115,7 @@ export class Listener implements ListenerHost<any, any, any>, CallHost {
     this.onPool = parts.onPool;
     this.pool = parts.pool;
     this.upstreamHandle = parts.upstreamHandle;
+    this.streamHandle = parts.streamHandle;
     this.upstream = parts.upstream;
     this.nextRequestId = parts.nextRequestId;
     this.#clock = parts.clock;

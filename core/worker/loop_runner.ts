@@ -28,7 +28,7 @@ export interface LoopRunnerParts {
   /** Undefined: it runs in every worker. */
   lease: LoopLease | undefined;
   /** What its calls share with those of listeners. */
-  host: Pick<CallHost, "userStats" | "config" | "pool" | "upstreamHandle">;
+  host: Pick<CallHost, "userStats" | "config" | "pool" | "upstreamHandle" | "streamHandle">;
   /** A loop that is `fatal` failed: the worker is to end. */
   onFatal(cause: string, error: unknown): void;
 }
@@ -100,6 +100,7 @@ export class LoopRunner {
       inflight: stats.inflight,
       pool: host.pool,
       upstreamHandle: host.upstreamHandle,
+      streamHandle: host.streamHandle,
       get epochOffset() {
         return clock.epoch() - clock.now();
       },

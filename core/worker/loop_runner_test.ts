@@ -46,7 +46,13 @@ function runner(handler: LoopHandler, plan: Partial<LoopPlan> = {}, lease?: Loop
     stats,
     clock,
     lease,
-    host: { userStats: {} as never, config: {}, pool: nothing, upstreamHandle: nothing },
+    host: {
+      userStats: {} as never,
+      config: {},
+      pool: nothing,
+      upstreamHandle: nothing,
+      streamHandle: nothing,
+    },
     onFatal: (cause) => fatal.push(cause),
   });
   const runs = (result: string) =>

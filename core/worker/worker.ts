@@ -14,6 +14,7 @@ import type { Protocol, SocketProtocol } from "../protocol.ts";
 import { Scope } from "../scope.ts";
 import type { ServerFilterKind } from "../server_filter.ts";
 import type { SlotWriter, StatsMemory } from "../stats/mod.ts";
+import type { Streams } from "../stream/contract.ts";
 import type { UpstreamParts } from "../upstream/contract.ts";
 import type { EndpointFeed } from "../endpoint.ts";
 import type { Upstreams } from "../upstream/upstreams.ts";
@@ -102,6 +103,7 @@ async function build(init: WorkerInit, scope: Scope): Promise<Worker> {
   scope.defer(() => stopping.abort());
   const pools = await startPools(init, stats, user, scope, clock, config);
   const upstreams = await makeUpstreams(init, stats, scope, clock);
+  const streams = await openStreams(init, stats, scope, clock);
   const nextRequestId = requestIds(init.id, clock);
   const own = {
     deadlineAt: Infinity,
@@ -120,6 +122,7 @@ async function build(init: WorkerInit, scope: Scope): Promise<Worker> {
     config,
     pool: (name) => poolHandle(poolOf(pools, name)),
     upstream: (name) => declared(upstreams, name).handle(name, own),
+    stream: (name) => spooled(streams, name).handle(name, startContext),
     mark: (text) => stats.mark(text),
   };
   const handlers = new HandlerModules(startContext, scope);
@@ -165,6 +168,7 @@ async function build(init: WorkerInit, scope: Scope): Promise<Worker> {
         config,
         pool: (name, call) => poolHandle(poolOf(pools, name), call),
         upstreamHandle: (name, call) => declared(upstreams, name).handle(name, call),
+        streamHandle: (name, call) => spooled(streams, name).handle(name, call),
       },
       onFatal: init.onFatal ?? ((cause) => {
         log.error("the worker ends", { cause });
@@ -200,6 +204,7 @@ async function build(init: WorkerInit, scope: Scope): Promise<Worker> {
       load: (handler) => handlers.load(handler),
       pool: (poolName, call) => poolHandle(poolOf(pools, poolName), call),
       upstreamHandle: (upstream, call) => declared(upstreams, upstream).handle(upstream, call),
+      streamHandle: (stream, call) => spooled(streams, stream).handle(stream, call),
       upstream: (upstream) => declared(upstreams, upstream).caller(upstream),
       onPool: (poolName, adapter, handler) => {
         const service = poolOf(pools, poolName).bind(adapter, handler);
@@ -323,6 +328,33 @@ async function makeUpstreams(
     clock,
     logger: (name) => logging.logger(name),
   }, scope.child("upstreams"));
+}
+
+/** Loaded only where there are streams. */
+async function openStreams(
+  init: WorkerInit,
+  stats: SlotWriter,
+  scope: Scope,
+  clock: Clock,
+): Promise<Streams | undefined> {
+  const { plan, id, logging } = init;
+  if (Object.keys(plan.streams).length === 0) return undefined;
+  const { openSpools } = await import("../stream/spools.ts");
+  const streams = openSpools({
+    plan,
+    role: "worker",
+    id,
+    stats,
+    clock,
+    logger: (name) => logging.logger(name),
+  });
+  scope.defer(() => streams.close());
+  return streams;
+}
+
+function spooled(streams: Streams | undefined, name: string): Streams {
+  if (!streams) throw new TypeError(`There is no stream "${name}"; the manifest declares none`);
+  return streams;
 }
 
 function declared(upstreams: Upstreams | undefined, name: string): Upstreams {

@@ -126,6 +126,7 @@ export function standStill(
     onPool: unused,
     upstream: unused,
     upstreamHandle: unused,
+    streamHandle: unused,
     nextRequestId: () => "id-1",
   });
   let closed = 0;
