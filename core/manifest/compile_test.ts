@@ -106,7 +106,15 @@ Deno.test("compile() gives the reference manifest its meaning", () => {
   assert.deepEqual(api.tls?.clientCa, `${validFolder}/files/ca.pem`);
   assert.deepEqual(orders.framing.lengthPrefix, { bytes: 4, endian: "big", includesItself: false });
   assert.equal(metrics.curve?.secretKey, "curve-secret");
-  assert.deepEqual(plan.secrets, ["listeners.metrics.curve.secretKey", "listeners.metrics.signed.secret"]);
+  assert.deepEqual(plan.secrets, [
+    "listeners.metrics.curve.secretKey",
+    "listeners.metrics.signed.secret",
+    "listeners.events.sasl.password",
+    "streams.decisions.kafka.sasl.password",
+  ]);
+  const { kafka, spool } = plan.streams.decisions;
+  assert.equal(kafka?.tls?.ca, `${validFolder}/files/ca.pem`);
+  assert.deepEqual(spool, { directory: `${validFolder}/spool`, max: 2 ** 30, full: "block", sync: 1000 });
   assert.equal(plan.upstreams.users.retry?.budget, 0.2);
   assert.deepEqual(plan.upstreams.users.hedge?.after, { percentile: 0.99 });
   assert.equal(plan.meta?.token, null);

@@ -31,6 +31,7 @@ const beyondSchema = [
   /makes a socket path of/,
   /must not be (longer than|above) /,
   /nobody could wait in it/,
+  /must be `all` where `idempotent` is true/,
   /is longer than the `deadline`/,
   /is shorter than `admit.wait`/,
   /must be at (least|most) [0-9]+(?:[A-Za-z]|d[0-9])/,

@@ -1,7 +1,8 @@
 /** Streams of records that are written: where they go, and the spool in which they wait. */
 import { z } from "zod";
 import { kafkaTopic } from "./schema_kafka.ts";
-import { defaulted, exactlyOne, integer, required, section } from "./terms.ts";
+import { suggest } from "./suggest.ts";
+import { defaulted, exactlyOne, integer, required, section, withProposals } from "./terms.ts";
 import { path } from "./terms_path.ts";
 import { duration, size } from "./terms_quantity.ts";
 
@@ -10,6 +11,8 @@ export const streamSinks = ["kafka", "file", "stdout"] as const;
 
 const stdout = () =>
   z.strictObject({}, { error: (issue) => issue.code === "invalid_type" ? "must be `{}`" : undefined });
+
+const syncWords = ["never", "always"] as const;
 
 export const stream = section(() =>
   exactlyOne({
@@ -46,8 +49,11 @@ export const stream = section(() =>
           "What happens when it is full: block = senders wait, within their deadline; reject = they get an error; dropOldest = the oldest records are given up.",
         ),
         sync: defaulted(
-          z.union([z.enum(["never", "always"]), duration({ positive: true })], {
-            error: "must be `never`, `always` or a duration such as `1s`",
+          z.union([z.enum(syncWords), duration({ positive: true })], {
+            error: ({ input }) =>
+              withProposals("must be `never`, `always` or a duration such as `1s`", [
+                typeof input === "string" ? suggest(input, syncWords) : undefined,
+              ]),
           }),
           "1s",
           "Records are safe from a power failure: never, after at most this time, or always when `send` resolves. From the end of the process they are safe in any case.",
