@@ -6,7 +6,7 @@
  * header = i32 magic, version, slots, slotBytes, creator pid · i32 used[n] at byte 1024
  * shared = 2048 × 128 bytes: i32 state, value, nameLen, reserved · name; or a name of 48 bytes at most · i32 × 16
  * slot   = header page · strings · series directory · in-flight rows · connection rows · endpoint rows · upstream rows
- *          · loop rows · cells
+ *          · loop rows · stream rows · cells
  * ```
  *
  * Every process that maps the file runs the same code, so sizes are constants; the version is checked on opening and
@@ -15,7 +15,7 @@
 
 /** "WEIR" in little-endian bytes. */
 export const magic = 0x52494557;
-export const layoutVersion = 3;
+export const layoutVersion = 4;
 
 export const fileHeaderBytes = 4096;
 export const maxSlots = 256;
@@ -43,6 +43,7 @@ export const slotI32 = {
   endpointHigh: 12,
   upstreamHigh: 13,
   loopHigh: 14,
+  streamHigh: 15,
 } as const;
 
 /** Slot header, indexes into the slot's Float64Array (bytes 128 and up). */
@@ -206,7 +207,43 @@ export const loopRow = {
   errorBytes: 256,
 } as const;
 
-export const cellsAt = loopsAt + maxLoops * loopBytes;
+export const maxStreams = 128;
+export const streamBytes = 928;
+export const streamsAt = loopsAt + maxLoops * loopBytes;
+/**
+ * A row of the streams: i32 sequence (0 = never written) in 16 bytes, then two copies of the figures. What a writer says
+ * for the nth time stands in copy n mod 2 and is there when the sequence is n.
+ */
+export const streamCopiesAt = 16;
+export const streamCopyBytes = 456;
+/** Fields of one copy: i32 indexes, f64 indexes and byte offsets from its start. */
+export const streamCopy = {
+  state: 0,
+  nameLen: 1,
+  errorLen: 2,
+  pid: 3,
+  startedAt: 2,
+  sent: 3,
+  acked: 4,
+  failed: 5,
+  dropped: 6,
+  queued: 7,
+  queuedBytes: 8,
+  oldestAt: 9,
+  inflight: 10,
+  retries: 11,
+  lanes: 12,
+  damagedBytes: 13,
+  ackedAt: 14,
+  at: 15,
+  errorAt: 16,
+  name: 136,
+  nameBytes: 64,
+  error: 200,
+  errorBytes: 256,
+} as const;
+
+export const cellsAt = streamsAt + maxStreams * streamBytes;
 export const cellsBytes = 3 * 1024 * 1024;
 export const slotBytes = cellsAt + cellsBytes;
 

@@ -3,7 +3,7 @@ import * as layout from "./layout.ts";
 
 Deno.test("the regions of a slot follow one another on page boundaries, without gap or overlap", () => {
   const { slotHeaderBytes, stringsAt, directoryAt, inflightAt, connectionsAt, cellsAt, slotBytes } = layout;
-  const { endpointsAt, upstreamsAt, loopsAt } = layout;
+  const { endpointsAt, upstreamsAt, loopsAt, streamsAt } = layout;
   const regions = [
     slotHeaderBytes,
     directoryAt,
@@ -12,6 +12,7 @@ Deno.test("the regions of a slot follow one another on page boundaries, without 
     endpointsAt,
     upstreamsAt,
     loopsAt,
+    streamsAt,
     cellsAt,
     slotBytes,
   ];
@@ -75,6 +76,30 @@ Deno.test("fields of headers and rows stand on bytes of their own", () => {
     ...i32(l.sequence, l.loop, l.live, l.state, l.failures, l.errorLen),
     ...f64(l.runs, l.errors, l.startedAt, l.durationMs, l.nextAt, l.errorAt),
     [l.error, l.errorBytes],
+  ]);
+  const { streamCopy: s } = layout;
+  apart("copy of a stream's figures", layout.streamCopyBytes, [
+    ...i32(s.state, s.nameLen, s.errorLen, s.pid),
+    ...f64(
+      s.startedAt,
+      s.sent,
+      s.acked,
+      s.failed,
+      s.dropped,
+      s.queued,
+      s.queuedBytes,
+      s.oldestAt,
+      s.inflight,
+    ),
+    ...f64(s.retries, s.lanes, s.damagedBytes, s.ackedAt, s.at, s.errorAt),
+    [s.name, s.nameBytes],
+    [s.error, s.errorBytes],
+  ]);
+  assert.ok(layout.streamCopiesAt + 2 * layout.streamCopyBytes <= layout.streamBytes);
+  assert.deepEqual([layout.streamCopiesAt % 8, layout.streamCopyBytes % 8, layout.streamBytes % 8], [
+    0,
+    0,
+    0,
   ]);
   apart("series", layout.seriesBytes, [
     ...i32(...Object.values(seriesI32)),

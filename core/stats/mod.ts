@@ -31,6 +31,8 @@ export {
   EndpointTable,
 } from "./endpoint_table.ts";
 export { type LoopFigures, type LoopStateName, loopStates, LoopTable } from "./loop_table.ts";
+export { StreamTable } from "./stream_table.ts";
+export { readStreams, type WorkerStream } from "./read_streams.ts";
 export { type UpstreamFigures, UpstreamTable } from "./upstream_table.ts";
 export { blockLength, SharedInt32, SharedNumbers } from "./shared_numbers.ts";
 export type { Labels } from "./label_text.ts";

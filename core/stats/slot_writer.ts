@@ -24,6 +24,7 @@ import {
   type SeriesKind,
 } from "./series_directory.ts";
 import { encodeSnapshot } from "./snapshot.ts";
+import { StreamTable } from "./stream_table.ts";
 import { UpstreamTable } from "./upstream_table.ts";
 
 const { slotF64, slotI32, slotText } = layout;
@@ -76,6 +77,8 @@ export class SlotWriter {
   readonly upstreams: UpstreamTable;
   /** Loops. */
   readonly loops: LoopTable;
+  /** Streams that this process ships. */
+  readonly streams: StreamTable;
 
   constructor(slot: layout.SlotViews, identity: WriterIdentity) {
     this.#slot = slot;
@@ -133,6 +136,7 @@ export class SlotWriter {
     );
     this.upstreams = new UpstreamTable(slot, intern);
     this.loops = new LoopTable(slot, intern);
+    this.streams = new StreamTable(slot);
     this.intern("");
     this.state("starting");
   }
@@ -269,7 +273,7 @@ export class SlotWriter {
     return encodeSnapshot(this.#slot);
   }
 
-  /** The process leaves the slot in order: its tables are emptied, its counts stay, another may write it now. */
+  /** The process leaves the slot in order: its tables are emptied (but for streams), its counts stay, another may write it now. */
   close(): void {
     const { i32, f64 } = this.#slot;
     if (Atomics.load(i32, slotI32.pid) !== this.#pid) return;

@@ -11,6 +11,7 @@ import { distinctBytes, mergeRegisters } from "./distinct.ts";
 import { addHistograms, histogramCells } from "./histogram.ts";
 import * as layout from "./layout.ts";
 import { appendSeries, readEntries, type SeriesEntry, seriesKey } from "./series_directory.ts";
+import { StreamTable } from "./stream_table.ts";
 
 const snapshotMagic = 0x504e5357;
 const { slotI32 } = layout;
@@ -40,6 +41,7 @@ function eachUsedPart({ i32, f64 }: layout.SlotViews, each: (first: number, word
   }
   each(layout.upstreamsAt / 8, bounded(slotI32.upstreamHigh, layout.maxUpstreams) * layout.upstreamBytes / 8);
   each(layout.loopsAt / 8, bounded(slotI32.loopHigh, layout.maxLoops) * layout.loopBytes / 8);
+  each(layout.streamsAt / 8, bounded(slotI32.streamHigh, layout.maxStreams) * layout.streamBytes / 8);
 }
 
 /** The used part of a slot, at most the size of a slot. */
@@ -96,6 +98,7 @@ function eachRun(snapshot: DataView, each: (first: number, words: number, at: nu
 export class SnapshotReceiver {
   readonly #target: layout.SlotViews;
   readonly #image = layout.viewsOf(new ArrayBuffer(layout.slotBytes), 0, layout.slotBytes);
+  readonly #streams: StreamTable;
   readonly #targets = new Map<string, SeriesEntry>();
   /** What former processes had counted, by key: the cell as it was when the process changed. */
   readonly #bases = new Map<string, Float64Array>();
@@ -106,6 +109,7 @@ export class SnapshotReceiver {
 
   constructor(target: layout.SlotViews) {
     this.#target = target;
+    this.#streams = new StreamTable(target);
     for (const entry of readEntries(target)) this.#targets.set(keyOf(entry), entry);
   }
 
@@ -136,10 +140,13 @@ export class SnapshotReceiver {
     // The target's directory is its own: it also holds what former processes registered.
     const seriesCount = target.i32[slotI32.seriesCount]!;
     const cellsUsed = target.i32[slotI32.cellsUsed]!;
+    const streamHigh = target.i32[slotI32.streamHigh]!;
     target.bytes.set(image.bytes.subarray(0, layout.slotHeaderBytes));
     target.i32[slotI32.seriesCount] = seriesCount;
     target.i32[slotI32.cellsUsed] = cellsUsed;
+    target.i32[slotI32.streamHigh] = streamHigh;
     copyTables(target, image);
+    this.#streams.take(image);
     for (const { from, to, key } of this.#pairs) addCell(target, to, this.#bases.get(key), image, from);
   }
 
@@ -208,10 +215,11 @@ function clearTables(target: layout.SlotViews): void {
   target.bytes.fill(0, layout.stringsAt, layout.stringsAt + layout.maxStrings * layout.stringBytes);
 }
 
+/** All tables but that of the streams, whose rows outlive their writer. */
 function copyTables(target: layout.SlotViews, image: layout.SlotViews): void {
   eachUsedPart(image, (first, words) => {
     const at = first * 8;
-    const table = at === layout.stringsAt || (at >= layout.inflightAt && at < layout.cellsAt);
+    const table = at === layout.stringsAt || (at >= layout.inflightAt && at < layout.streamsAt);
     if (table) target.bytes.set(image.bytes.subarray(at, at + words * 8), at);
   });
 }

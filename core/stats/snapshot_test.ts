@@ -11,6 +11,7 @@ import {
   readLoops,
   readSeries,
   readSlots,
+  readStreams,
   readUpstreams,
   type SlotWriter,
   type StatsMemory,
@@ -29,6 +30,7 @@ function contents(memory: StatsMemory) {
     endpoints: readEndpoints(memory),
     upstreams: readUpstreams(memory),
     loops: readLoops(memory),
+    streams: readStreams(memory),
     slots: readSlots(memory),
   };
 }
@@ -79,6 +81,9 @@ function actOnUpstreams(writer: SlotWriter, n: number): void {
   const times = { startedAt: n, durationMs: n, nextAt: n, errorAt: n };
   const counts = { failures: n, runs: n, errors: n };
   writer.loops.set(`loop ${n % 3}`, { state: "backingOff", error: `error ${n}`, ...times, ...counts });
+  const places = { sent: 4 * n, acked: n, failed: n, dropped: n, queued: n, queuedBytes: n, inflight: n };
+  const rest = { oldestAt: n, retries: n, lanes: n, damagedBytes: n, ackedAt: n, at: n, errorAt: n };
+  writer.streams.set(`stream ${n % 3}`, { state: "backingOff", error: `error ${n}`, ...places, ...rest });
 }
 
 const steps = fc.array(fc.nat({ max: 2000 }), { maxLength: 80 });
@@ -132,6 +137,26 @@ Deno.test("applySnapshot() adds to what former processes of the slot had counted
 function roughly(value: number): number {
   return Number(value.toPrecision(12));
 }
+
+Deno.test("applySnapshot() keeps the streams of a former process until the next one says something of them", () => {
+  const reader = localStatsMemory(1);
+  const shipper = (startedAt: number) =>
+    localStatsMemory(1).slot(0).writer({ role: "shipper", id: 1, startedAt });
+  const first = shipper(1);
+  actOnUpstreams(first, 7);
+  reader.applySnapshot(0, first.snapshot());
+  const seen = () => readStreams(reader).rows.map(({ stream, sent, alive }) => [stream, sent, alive]);
+  assert.deepEqual(seen(), [["stream 1", 28, true]]);
+  const next = shipper(2);
+  reader.applySnapshot(0, next.snapshot());
+  assert.deepEqual(seen(), [["stream 1", 28, false]]);
+  actOnUpstreams(next, 8);
+  reader.applySnapshot(0, next.snapshot());
+  assert.deepEqual(seen(), [["stream 1", 28, false], ["stream 2", 32, true]]);
+  actOnUpstreams(next, 10);
+  reader.applySnapshot(0, next.snapshot());
+  assert.deepEqual(seen(), [["stream 1", 40, true], ["stream 2", 32, true]]);
+});
 
 Deno.test("applySnapshot() shows what a mapped file shows", () => {
   const folder = Deno.makeTempDirSync();
