@@ -114,10 +114,12 @@ export interface LogLevel {
   ttlMs: number;
 }
 
-/** Worker → supervisor, just before exit 0; `left` connections had to be cut. */
+/** Child → supervisor, just before exit 0; `left` connections had to be cut. */
 export interface Drained {
   type: "drained";
   left: number;
+  /** Of a shipper: records that are still in the spool, by stream. */
+  streams?: Record<string, number>;
 }
 
 /**

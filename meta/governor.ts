@@ -20,6 +20,7 @@ import { createLogging, type Logging } from "../core/log/logging.ts";
 import type { Plan } from "../core/manifest/plan.ts";
 import { localStatsMemory, openStatsFile, type SlotWriter, type StatsMemory } from "../core/stats/mod.ts";
 import { joinSupervisor } from "../core/supervisor/join_supervisor.ts";
+import { keepBeating } from "../core/supervisor/keep_beating.ts";
 import { needsWatching, type WatchEndpoints } from "../core/upstream/endpoint_feed_source.ts";
 import { endpointCacheFolder } from "../core/upstream/endpoint_file.ts";
 import { EndpointKeeper } from "../core/upstream/endpoint_file_keeper.ts";
@@ -116,7 +117,7 @@ class Governor {
       this.#servers = await servePages(listen, (request) => app.fetch(request));
     }
     this.#tick();
-    this.#beat();
+    keepBeating(this.#writer, this.#plan.workers.hang);
     setInterval(() => this.#tick(), tickMs);
     this.#rotate();
     setInterval(() => this.#rotate(), rotateMs);
@@ -177,18 +178,6 @@ class Governor {
 
   #tick(): void {
     this.#observer.tick(Date.now(), performance.now());
-  }
-
-  /** Four heartbeats before anybody calls it a hang; each says how late its timer came. */
-  #beat(): void {
-    const periodMs = Math.min(500, Math.max(25, this.#plan.workers.hang / 4));
-    let dueMs = performance.now() + periodMs;
-    this.#writer.beat();
-    setInterval(() => {
-      const now = performance.now();
-      this.#writer.beat(Math.max(0, now - dueMs));
-      dueMs = now + periodMs;
-    }, periodMs);
   }
 
   /** This process rotates for all: exactly one must. */

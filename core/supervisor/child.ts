@@ -28,6 +28,7 @@ export class Child implements ChildView {
   maxRequests = Infinity;
   doomed = "";
   listening = false;
+  lastShipper = false;
   stack: ChildView["stack"] = "none";
   killed = false;
   /** Why it ends, when that is the supervisor's doing. */

@@ -11,7 +11,7 @@ import { failService } from "./stop_service.ts";
 
 /** On top of `workers.drain`, for the goodbye itself. */
 const drainMarginMs = 1000;
-const governorDrainMs = 2000;
+const companionDrainMs = 2000;
 /** Requests in flight that the log line of a hung worker shows. */
 const mostInflight = 20;
 const mostDetailLines = 20;
@@ -22,7 +22,7 @@ export function drainChild(state: ServiceState, child: Child, cause: string): vo
   const running = state.goal.phase === "run";
   const worker = child.role === "worker";
   const keepAcceptingMs = running || !worker ? 0 : keepAccepting;
-  const drainMs = worker ? drain : governorDrainMs;
+  const drainMs = worker ? drain : child.role === "shipper" ? shipperDrainMs(state, child) : companionDrainMs;
   child.state = "draining";
   child.cause = cause;
   child.deadline = state.clock.now() + keepAcceptingMs + drainMs + drainMarginMs;
@@ -45,9 +45,28 @@ export function drainChild(state: ServiceState, child: Child, cause: string): vo
   }
 }
 
+/**
+ * Time for shipping what is left. When the service stops: what the workers left of `workers.drain`. In a reload, all of
+ * it for streams that nobody will ship afterwards; where the next shipper goes on, only what the batch on its way takes.
+ */
+function shipperDrainMs(state: ServiceState, child: Child): number {
+  if (state.goal.phase !== "run") return Math.max(companionDrainMs, state.drainUntil - state.clock.now());
+  return child.lastShipper ? state.plans.get(child.generation)!.workers.drain : companionDrainMs;
+}
+
+/** A shipper is done; what it could not ship waits in the spool for the next one. */
+export function recordsLeft(state: ServiceState, child: Child, streams: unknown): void {
+  const counts = Object.entries((streams ?? {}) as Record<string, unknown>)
+    .map(([name, count]) => [name, Number(count) || 0] as const)
+    .filter(([, count]) => count > 0);
+  if (counts.length === 0) return state.log.info(`${child.name} has shipped all records`);
+  state.log.warn(`${child.name} leaves records in the spool`, { records: Object.fromEntries(counts) });
+}
+
 /** Its heart has stopped beating: what does it do, and for whom? */
 export function hangChild(state: ServiceState, child: Child, cause: string): void {
-  if (child.state === "draining" && state.goal.phase !== "run") state.cutOff = true;
+  const serves = child.role === "worker";
+  if (serves && child.state === "draining" && state.goal.phase !== "run") state.cutOff = true;
   child.state = "hung";
   child.doomed = cause;
   child.stack = "pending";

@@ -23,6 +23,9 @@ export interface Generation {
   readonly workers: number;
 }
 
+/** The processes beside the workers, at most one of each, in the order in which they are started. */
+export const companions = ["governor", "shipper"] as const;
+
 /** What should be. */
 export interface Goal extends Generation {
   /** run: keep everything alive. drain: finish and stop. stop: now. */
@@ -30,6 +33,8 @@ export interface Goal extends Generation {
   readonly governor: boolean;
   /** It is started before the workers, which need what it finds out. */
   readonly governorFirst?: boolean;
+  /** Something ships the records of streams. */
+  readonly shipper: boolean;
   /** The generation a reload is starting; null outside of a reload. */
   readonly next: Generation | null;
   readonly limits: Limits;
@@ -58,6 +63,8 @@ export interface ChildView {
   readonly doomed: string;
   /** Whether it is a member of the SO_REUSEPORT groups. */
   readonly listening: boolean;
+  /** A shipper that only it knows streams of: it stays until the workers of its generation, which write them, are gone. */
+  readonly lastShipper: boolean;
   /** Capture of its stack, once it hangs. */
   readonly stack: "none" | "pending" | "done";
   readonly killed: boolean;
@@ -129,15 +136,14 @@ function guard({ limits }: Goal, { children }: Actual, now: number): Action[] {
   return actions;
 }
 
-/** One worker after the other; the governor when no worker is waiting to be started, unless it is needed first. */
+/** One worker after the other; its companions when no worker is waiting to be started, unless one is needed first. */
 function start(goal: Goal, { children, seats }: Actual, now: number): Action[] {
   const may = (role: Role, id: number) =>
     !seats.some((seat) => seat.role === role && seat.id === id && seat.notBefore > now);
-  const free = !children.some((child) => child.role === "governor");
-  const governor: Action[] = goal.governor && free && may("governor", 1)
-    ? [{ type: "start", role: "governor", id: 1, generation: goal.generation }]
-    : [];
-  if (goal.governorFirst && governor.length > 0) return governor;
+  const beside = companions
+    .filter((role) => goal[role] && may(role, 1) && !children.some((child) => child.role === role))
+    .map((role) => ({ type: "start" as const, role, id: 1, generation: goal.generation }));
+  if (goal.governorFirst && beside[0]?.role === "governor") return beside.slice(0, 1);
   if (children.some((child) => child.role === "worker" && child.state === "starting" && !child.killed)) {
     return [];
   }
@@ -148,7 +154,7 @@ function start(goal: Goal, { children, seats }: Actual, now: number): Action[] {
       }
     }
   }
-  return governor;
+  return beside;
 }
 
 /** The reload is through when every worker of the next generation is ready. */
@@ -177,7 +183,11 @@ function retire(goal: Goal, { children, steeringBusy }: Actual): Action[] {
 }
 
 function surplus(goal: Goal, children: readonly ChildView[], child: ChildView): string {
-  if (child.role === "governor") return goal.governor && child.generation === goal.generation ? "" : "reload";
+  const companion = companions.find((role) => role === child.role);
+  if (companion !== undefined) {
+    const stays = goal[companion] && child.generation === goal.generation;
+    return stays || (child.lastShipper && hasWorkers(children, child.generation)) ? "" : "reload";
+  }
   const wanted = generations(goal).find((set) => set.generation === child.generation);
   if (wanted === undefined || child.id > wanted.workers) return "reload";
   if (child.doomed === "") return "";
@@ -217,14 +227,16 @@ function steer({ limits }: Goal, { children, steered, steeringStale, steeringBus
   return [{ type: "steerAway", serial: away.serial, via: via.serial }];
 }
 
-/** Drain or stop: workers first, the governor (which shows how it goes) last. */
+/** Who leaves after whom: the shipper ships what workers write until they end, the governor shows how all that goes. */
+const leavingOrder: readonly Role[] = ["worker", "shipper", "governor"];
+
+/** Drain or stop. */
 function finish({ phase }: Goal, { children }: Actual): Action[] {
   if (children.length === 0) return [{ type: "finished" }];
   const alive = children.filter((child) => !child.killed);
   if (phase === "stop") return alive.map(({ serial }) => ({ type: "kill", serial, cause: "stop" }));
-  const workers = alive.filter((child) => child.role === "worker");
-  const leaving = workers.length > 0 ? workers : alive;
-  return leaving.flatMap(({ serial, state }): Action[] => {
+  const first = leavingOrder.find((role) => alive.some((child) => child.role === role));
+  return alive.filter((child) => child.role === first).flatMap(({ serial, state }): Action[] => {
     if (state === "ready") return [{ type: "drain", serial, cause: "drain" }];
     return state === "starting" ? [{ type: "kill", serial, cause: "drain" }] : [];
   });
@@ -232,6 +244,10 @@ function finish({ phase }: Goal, { children }: Actual): Action[] {
 
 function generations(goal: Goal): Generation[] {
   return goal.next === null ? [goal] : [goal, goal.next];
+}
+
+function hasWorkers(children: readonly ChildView[], generation: number): boolean {
+  return children.some((child) => child.role === "worker" && child.generation === generation);
 }
 
 /** The process that fills seat `id` of `generation`, or is about to. */

@@ -8,6 +8,7 @@ const goal: Goal = {
   generation: 1,
   workers: 2,
   governor: true,
+  shipper: false,
   next: null,
   limits: { startMs: 30_000, hangMs: 2000, silentMs: 250, memoryBytes: 1000 },
 };
@@ -30,6 +31,7 @@ function child(serial: number, change: Partial<ChildView> = {}): ChildView {
     maxRequests: Infinity,
     doomed: "",
     listening: true,
+    lastShipper: false,
     stack: "none",
     killed: false,
     ...change,
@@ -37,6 +39,7 @@ function child(serial: number, change: Partial<ChildView> = {}): ChildView {
 }
 
 const governor = child(9, { role: "governor", id: 1, listening: false });
+const shipper = child(8, { role: "shipper", id: 1, listening: false });
 
 interface Case {
   name: string;
@@ -91,6 +94,110 @@ const cases: Case[] = [
     children: [],
     actual: { seats: [{ role: "governor", id: 1, notBefore: now + 1 }] },
     wanted: [{ type: "start", role: "worker", id: 1, generation: 1 }],
+  },
+  {
+    name: "starts governor and shipper when the workers are there",
+    goal: { shipper: true },
+    children: [child(1), child(2)],
+    wanted: [
+      { type: "start", role: "governor", id: 1, generation: 1 },
+      { type: "start", role: "shipper", id: 1, generation: 1 },
+    ],
+  },
+  {
+    name: "starts no shipper before the workers, nor beside a governor that they need first",
+    goal: { governorFirst: true, shipper: true },
+    children: [],
+    wanted: [{ type: "start", role: "governor", id: 1, generation: 1 }],
+  },
+  {
+    name: "starts a shipper again when its back-off is over, whatever the governor does",
+    goal: { shipper: true },
+    children: [child(1), child(2)],
+    actual: {
+      seats: [{ role: "shipper", id: 1, notBefore: now }, { role: "governor", id: 1, notBefore: now + 1 }],
+    },
+    wanted: [{ type: "start", role: "shipper", id: 1, generation: 1 }],
+  },
+  {
+    name: "leaves the seat of the shipper empty in its back-off",
+    goal: { shipper: true },
+    children: [child(1), child(2), governor],
+    actual: { seats: [{ role: "shipper", id: 1, notBefore: now + 1 }] },
+    wanted: [],
+  },
+  {
+    name: "starts no second shipper while one drains or dies",
+    goal: { shipper: true },
+    children: [child(1), child(2), governor, { ...shipper, state: "draining" }],
+    wanted: [],
+  },
+  {
+    name: "marks a silent shipper as hung, and steers nothing",
+    goal: { shipper: true },
+    children: [child(1), child(2), governor, { ...shipper, silentMs: 2100 }],
+    wanted: [{ type: "hang", serial: 8, cause: "hang 2.1 s" }],
+  },
+  {
+    name: "drains a shipper that nobody wants",
+    children: [child(1), child(2), governor, shipper],
+    wanted: [{ type: "drain", serial: 8, cause: "reload" }],
+  },
+  {
+    name: "drains the shipper of the old generation at once where the next one ships the same streams",
+    goal: { workers: 1, generation: 2, governor: false, shipper: true },
+    children: [
+      child(1, { state: "draining", listening: false }),
+      child(2, { id: 1, generation: 2 }),
+      shipper,
+    ],
+    wanted: [{ type: "drain", serial: 8, cause: "reload" }],
+  },
+  {
+    name: "keeps a shipper whose streams the next one does not know until the last of their workers is gone",
+    goal: { workers: 1, generation: 2, governor: false, shipper: true },
+    children: [
+      child(1, { state: "draining", listening: false, killed: true }),
+      child(2, { id: 1, generation: 2 }),
+      { ...shipper, lastShipper: true },
+    ],
+    wanted: [],
+  },
+  {
+    name: "drains that shipper when they are gone",
+    goal: { workers: 1, generation: 2, governor: false },
+    children: [child(2, { id: 1, generation: 2 }), { ...shipper, lastShipper: true }],
+    wanted: [{ type: "drain", serial: 8, cause: "reload" }],
+  },
+  {
+    name: "starts the shipper of the new generation when the old one is gone",
+    goal: { workers: 1, generation: 2, governor: false, shipper: true },
+    children: [child(2, { id: 1, generation: 2 })],
+    wanted: [{ type: "start", role: "shipper", id: 1, generation: 2 }],
+  },
+  {
+    name: "drains the shipper when the workers are gone, before the governor",
+    goal: { phase: "drain", shipper: true },
+    children: [shipper, governor, child(1, { killed: true })],
+    wanted: [{ type: "drain", serial: 8, cause: "drain" }],
+  },
+  {
+    name: "keeps shipper and governor while a worker drains",
+    goal: { phase: "drain", shipper: true },
+    children: [shipper, governor, child(1, { state: "draining" })],
+    wanted: [],
+  },
+  {
+    name: "keeps the governor while the shipper drains",
+    goal: { phase: "drain", shipper: true },
+    children: [{ ...shipper, state: "draining" }, governor],
+    wanted: [],
+  },
+  {
+    name: "kills the shipper that drains when it is to stop at once",
+    goal: { phase: "stop", shipper: true },
+    children: [{ ...shipper, state: "draining" }],
+    wanted: [{ type: "kill", serial: 8, cause: "stop" }],
   },
   { name: "does nothing when all is well", children: [child(1), child(2), governor], wanted: [] },
   {

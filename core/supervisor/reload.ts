@@ -104,11 +104,21 @@ export function commitReload(state: ServiceState): void {
     state.logging.close();
     state.openLogging(plan);
   }
+  for (const child of state.all("shipper")) {
+    child.lastShipper = knowsOthers(state.plans.get(child.generation)!, plan);
+  }
   const workers = state.all("worker").filter((child) => child.generation === generation);
   state.acceptor?.keep(state.addresses.serve(plan, workers.map(({ addresses }) => addresses)));
   forgetPlans(state);
   state.certificates.watch(plan);
   finishReload(state, true, `generation ${generation} serves`);
+}
+
+/** Whether `former` has streams, or spools of streams, that nobody knows any more when `plan` serves. */
+function knowsOthers(former: Plan, plan: Plan): boolean {
+  return Object.entries(former.streams).some(([name, { spool }]) =>
+    plan.streams[name]?.spool.directory !== spool.directory
+  );
 }
 
 function forgetPlans(state: ServiceState): void {

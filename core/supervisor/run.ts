@@ -121,6 +121,7 @@ export async function supervise(
     entries: options.entries ?? {
       worker: new URL("../../worker.ts", import.meta.url).href,
       governor: new URL("../../governor.ts", import.meta.url).href,
+      shipper: new URL("../../shipper.ts", import.meta.url).href,
     },
     weir: weirVersion,
     compile: (): Compiled => {

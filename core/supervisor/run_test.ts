@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { AlreadyRunning, ManifestError, run } from "../../mod.ts";
 
 const entry = new URL("./testdata/fake_child.ts", import.meta.url).href;
-const entries = { worker: entry, governor: entry };
+const entries = { worker: entry, governor: entry, shipper: entry };
 
 const manifest = {
   service: "fake",

@@ -13,9 +13,9 @@ import { Vitals } from "./vitals.ts";
 const leastSlots = 32;
 const mostSlots = 256;
 
-/** Slots that `workers` need: two generations at once, the governor twice. */
+/** Slots that `workers` need: two generations at once, governor and shipper twice. */
 export function slotsFor(workers: number, formerWorkers = workers): number {
-  return Math.max(leastSlots, workers + formerWorkers + 4);
+  return Math.max(leastSlots, workers + formerWorkers + 6);
 }
 
 /** The memory of one service. */

@@ -75,6 +75,8 @@ export class ServiceState {
   started = false;
   /** Why the service fails; empty while it does not. */
   failure = "";
+  /** When a stop should be over, monotonic ms: what is left of it is the shipper's. */
+  drainUntil = 0;
   /** Work in flight was cut off while stopping. */
   cutOff = false;
   reload: ReloadState | undefined;
@@ -99,7 +101,7 @@ export class ServiceState {
   }
 
   /** What `plan` asks of the supervisor. */
-  goalOf(plan: Plan): Pick<Goal, "workers" | "governor" | "governorFirst" | "limits"> {
+  goalOf(plan: Plan): Pick<Goal, "workers" | "governor" | "governorFirst" | "shipper" | "limits"> {
     const { count, hang, memory } = plan.workers;
     const limits = {
       startMs: this.options.startTimeoutMs ?? startMs,
@@ -109,7 +111,9 @@ export class ServiceState {
     };
     // Workers may wait for endpoints before they are ready.
     const governorFirst = needsWatching(plan);
-    return { workers: count, governor: plan.meta !== null || governorFirst, governorFirst, limits };
+    const governor = plan.meta !== null || governorFirst;
+    const shipper = Object.keys(plan.streams).length > 0;
+    return { workers: count, governor, governorFirst, shipper, limits };
   }
 
   /** Logs as `plan` says from now on. */

@@ -34,7 +34,7 @@ export function startChild(
   const ipc = role === "worker" && handedOver(plan).length > 0;
   const { entries, env } = state.options;
   spawnChild({
-    entry: role === "worker" ? entries.worker : entries.governor,
+    entry: entries[role as keyof typeof entries],
     env: {
       ...env,
       WEIR_CONTROL: state.control.address,

@@ -7,6 +7,8 @@ export function stopService(state: ServiceState, phase: "drain" | "stop", cause:
   if (state.goal.phase === phase || state.goal.phase === "stop") return;
   state.log.info(phase === "drain" ? "the service drains" : "the service stops now", { cause });
   if (state.reload) finishReload(state, false, "given up: the service stops");
+  const { keepAccepting, drain } = state.plan.workers;
+  state.drainUntil = state.clock.now() + keepAccepting + drain;
   state.goal = { ...state.goal, phase, next: null };
 }
 

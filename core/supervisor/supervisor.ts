@@ -9,12 +9,20 @@ import type { Plan } from "../manifest/plan.ts";
 import { checkPorts } from "./check_ports.ts";
 import type { Child } from "./child.ts";
 import { listenControl } from "./control_server.ts";
-import { childExited, drainChild, hangChild, killChild, leaveGroups, stackTaken } from "./end_child.ts";
+import {
+  childExited,
+  drainChild,
+  hangChild,
+  killChild,
+  leaveGroups,
+  recordsLeft,
+  stackTaken,
+} from "./end_child.ts";
 import type { SupervisorEvent } from "./event.ts";
 import { exitCodes } from "./exit_code.ts";
 import { rotateIfNeeded } from "../log/rotate.ts";
 import { obeyCommand, reopenLogs } from "./obey_command.ts";
-import { type Action, reconcile } from "./reconcile.ts";
+import { type Action, companions, reconcile } from "./reconcile.ts";
 import { beginReload, commitReload, reloadCompiled } from "./reload.ts";
 import { claimRuntimeFolder, cleanStaleFolders } from "./runtime_folder.ts";
 import { ServiceMemory } from "./service_memory.ts";
@@ -216,6 +224,7 @@ export class Supervisor {
         return leaveGroups(state, child);
       case "drained":
         child.left = Number(message.left) || 0;
+        if (child.role === "shipper") recordsLeft(state, child, message.streams);
         return;
       case "endpoints":
         // What they are stands in a file, which workers that are not connected yet read at their start.
@@ -271,13 +280,16 @@ export class Supervisor {
     if (signal === "SIGINT" || signal === "SIGBREAK") stopService(state, "stop", signal);
   }
 
-  /** The service is started when every seat is taken, or the governor has shown that it will not come. */
+  /** The service is started when every seat is taken, or a companion has shown that it will not come. */
   #checkStarted(): void {
     const state = this.#state;
     if (state.started || state.goal.phase !== "run") return;
     const workers = state.all("worker").filter((child) => child.state === "ready").length;
-    const governor = !state.goal.governor || state.governor || state.seat("governor", 1).failures > 0;
-    if (workers < state.goal.workers || !governor || !state.addresses.accepts(state.plan)) return;
+    const settled = companions.every((role) =>
+      !state.goal[role] || state.all(role).some((child) => child.state === "ready") ||
+      state.seat(role, 1).failures > 0
+    );
+    if (workers < state.goal.workers || !settled || !state.addresses.accepts(state.plan)) return;
     state.started = true;
     state.log.info("the service is ready", this.addresses);
     this.#ready.resolve();

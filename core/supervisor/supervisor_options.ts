@@ -9,6 +9,7 @@ import type { Output } from "./output.ts";
 export interface Entries {
   worker: string;
   governor: string;
+  shipper: string;
 }
 
 /** Options of Supervisor. Everything but the first four has a default. */

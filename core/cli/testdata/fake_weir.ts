@@ -8,4 +8,4 @@ const entry = new URL("../../supervisor/testdata/fake_child.ts", import.meta.url
 if (Deno.args[0] !== "run") Deno.exit(await main(Deno.args));
 const given = parseArguments(commands[0]!, Deno.args.slice(1));
 const terminal = { out: console.log, err: console.error, human: given.options.json === undefined };
-Deno.exit(await runService(given, terminal, { worker: entry, governor: entry }));
+Deno.exit(await runService(given, terminal, { worker: entry, governor: entry, shipper: entry }));

@@ -43,7 +43,7 @@ export class Booted {
     };
     this.supervisor = new Supervisor({
       runtimeFolder: this.folder,
-      entries: { worker: entry, governor: entry },
+      entries: { worker: entry, governor: entry, shipper: entry },
       weir: "0.0.0",
       stdout: new Output(target),
       stderr: new Output(target),

@@ -34,7 +34,9 @@ let drainedAt = 0;
 Deno.stderr.writeSync(new TextEncoder().encode(`fake ${role} ${id} boots\n`));
 const { channel, plan: told } = await joinSupervisor(onMessage);
 const plan = told.plan as Plan;
-const boot = (role === "worker" ? plan.version ?? Deno.env.get(`FAKE_WORKER_${id}`) : Deno.env.get("FAKE_GOVERNOR")) ?? "";
+const asked = Deno.env.get(role === "worker" ? `FAKE_WORKER_${id}` : `FAKE_${role.toUpperCase()}`);
+const boot = (role === "worker" ? plan.version ?? asked : asked) ?? "";
+stubborn = boot === "stubborn";
 
 if (boot === "crashAtBoot") {
   Deno.stderr.writeSync(new TextEncoder().encode("the last words\n"));
@@ -60,7 +62,7 @@ if (told.stats.path === null) {
 }
 
 if (boot !== "neverReady") {
-  const addresses = role === "worker" ? listen() : { meta: ["127.0.0.1:1"] };
+  const addresses = role === "worker" ? listen() : role === "governor" ? { meta: ["127.0.0.1:1"] } : {};
   channel.send({ type: "ready", addresses });
 }
 
@@ -137,11 +139,13 @@ async function onMessage(message: ChannelMessage): Promise<unknown> {
 }
 
 async function drain(message: Drain): Promise<void> {
-  console.log(`${role} ${id} drains ${JSON.stringify({ steer: message.steer, keep: message.keepAcceptingMs })}`);
+  const { steer, keepAcceptingMs: keep, drainMs } = message;
+  console.log(`${role} ${id} drains ${JSON.stringify({ steer, keep })} within ${drainMs} ms`);
   if (stubborn) return;
   drainedAt = Date.now();
   for (const listener of listeners) listener.close();
   while (open > 0 && Date.now() - drainedAt < message.drainMs) await new Promise((resolve) => setTimeout(resolve, 10));
-  await channel.send({ type: "drained", left: open });
+  const streams = role === "shipper" ? { streams: { full: 3, empty: 0 } } : {};
+  await channel.send({ type: "drained", left: open, ...streams });
   Deno.exit(0);
 }
