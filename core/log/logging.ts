@@ -15,6 +15,7 @@ import { RecentFiles, RecentLines } from "./recent_lines.ts";
 import { Redaction } from "./redaction.ts";
 import { consoleSink, nullSink, RouteTable } from "./route_table.ts";
 import { type LogCounter, type Output, Sink } from "./sink.ts";
+import { type OfferLine, StreamOutput } from "./stream_output.ts";
 import { SyslogHead } from "./syslog_line.ts";
 import { syslogOutput, type SyslogTarget } from "./syslog_output.ts";
 
@@ -27,12 +28,13 @@ export interface LogsPlan {
   redact: readonly string[];
 }
 
-/** One sink: a file or a syslog server. */
+/** One sink: a file, a syslog server or a stream. */
 export interface LogSinkPlan {
   file?: string | undefined;
   rotate?: { size: number; keep: number } | undefined;
   syslog?: SyslogTarget | undefined;
   facility?: string | undefined;
+  stream?: string | undefined;
 }
 
 /** Where totals are kept; a SlotWriter is one. */
@@ -84,6 +86,8 @@ export class Logging {
   readonly #recent = new RecentLines();
   readonly #recentSink: Sink | undefined;
   readonly #access = new Map<string, AccessLog>();
+  /** Of sinks that are streams, in a worker. */
+  readonly #streams = new Map<string, StreamOutput>();
   readonly #options: LoggingOptions;
   #closing: Promise<void> | undefined;
 
@@ -132,7 +136,10 @@ export class Logging {
 
   /** Where lines of `logger` go, by level. For loggers, which keep the answer until {@link version} grows. */
   targets(logger: string): Target[][] {
-    return this.#table.sinksByLevel(logger).map((names) => names.map((name) => this.#target(name)));
+    // What streams say of themselves goes into none: a stream that fails must not feed on its own failure.
+    const beside = this.#streams.size > 0 && /^streams(\.|$)/.test(logger);
+    const target = (name: string) => this.#target(beside && this.#streams.has(name) ? consoleSink : name);
+    return this.#table.sinksByLevel(logger).map((names) => [...new Set(names.map(target))]);
   }
 
   /** Like {@link emit}, with the answer of {@link targets} at hand. */
@@ -193,6 +200,19 @@ export class Logging {
     return flushed.every((done) => done);
   }
 
+  /** Lines for streams, which have waited in their sinks' queues until now, go there from now on. */
+  attachStreams(offer: OfferLine): void {
+    for (const output of this.#streams.values()) output.attach(offer);
+  }
+
+  /** Hands what is waiting to the streams, at most `deadlineMs`; lines that come later go to the console. */
+  async detachStreams(deadlineMs = closeMs): Promise<void> {
+    if (this.#streams.size === 0) return;
+    for (const access of this.#access.values()) access.flush();
+    await Promise.all(this.#streamSinks().map((sink) => sink.flush(deadlineMs)));
+    for (const output of this.#streams.values()) output.detach();
+  }
+
   /** Writes what is waiting, at most `deadlineMs`, and closes all sinks. What could not be written counts as dropped. */
   close(deadlineMs = closeMs): Promise<void> {
     return this.#closing ??= this.#close(deadlineMs);
@@ -201,6 +221,9 @@ export class Logging {
   async #close(deadlineMs: number): Promise<void> {
     this.#table.close();
     for (const access of this.#access.values()) access.flush();
+    // Streams that were never opened: their lines are the console's, which closes after them.
+    for (const output of this.#streams.values()) if (!output.attached) output.detach();
+    await Promise.all(this.#streamSinks().map((sink) => sink.close(deadlineMs)));
     await Promise.all(this.#sinks().map((sink) => sink.close(deadlineMs)));
   }
 
@@ -225,8 +248,12 @@ export class Logging {
     return this.#recentSink ? [...sinks, this.#recentSink] : sinks;
   }
 
+  #streamSinks(): Sink[] {
+    return [...this.#streams.keys()].map((name) => this.#targets.get(name)!.sink);
+  }
+
   #target(name: string): Target {
-    // the manifest's own check has refused names that are not declared
+    // streams, where this process is no worker; the manifest's own check has refused names that are not declared
     return this.#targets.get(name) ?? this.#targets.get(consoleSink)!;
   }
 
@@ -245,6 +272,12 @@ export class Logging {
       const output = syslogOutput(plan.syslog, folder, () => clock.now());
       const head = new SyslogHead(plan.facility ?? "local0", hostname(), process.service, process.pid);
       this.#add(name, output, "syslog", head);
+    } else if (plan.stream !== undefined && process.role === "worker") {
+      const toConsole = (piece: string, lines: number) =>
+        this.#targets.get(consoleSink)!.sink.push(piece, lines);
+      const output = new StreamOutput(plan.stream, toConsole);
+      this.#streams.set(name, output);
+      this.#add(name, output, "json");
     }
   }
 

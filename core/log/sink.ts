@@ -5,9 +5,11 @@
  */
 import type { Clock } from "../clock.ts";
 
-/** What came of a batch: how many of its lines are out, and what stopped the rest. */
+/** What came of a batch: how many of its pieces are done with, and what stopped the rest. */
 export interface WriteResult {
   written: number;
+  /** Lines of those pieces that the output will never take. */
+  refused?: number;
   error?: unknown;
 }
 
@@ -166,7 +168,7 @@ export class Sink {
       const batch = this.#nextBatch();
       const result = await this.#output.write(batch);
       if (this.#closed) return;
-      this.#account(batch, result.written);
+      this.#account(batch, result.written, result.refused ?? 0);
       if (result.written < batch.length) {
         this.#lines = batch.slice(result.written).concat(this.#lines);
         this.#busy = false;
@@ -196,7 +198,7 @@ export class Sink {
     return this.#urgent || this.#waiters.length > 0 || this.#heldChars >= batchChars;
   }
 
-  #account(batch: readonly string[], written: number): void {
+  #account(batch: readonly string[], written: number, refused: number): void {
     let chars = 0;
     let lines = 0;
     for (let i = 0; i < written; i++) {
@@ -205,6 +207,8 @@ export class Sink {
     }
     this.#heldLines -= lines;
     this.#heldChars -= chars;
+    this.#drop(refused);
+    lines -= refused;
     this.written += lines;
     if (lines > 0) this.#options.written?.add(lines);
   }

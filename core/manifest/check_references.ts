@@ -58,7 +58,11 @@ function sinkNames(check: Check): void {
   const streams = Object.keys(mapAt(check.manifest.streams));
   for (const name of declared) {
     const { stream } = mapAt(check.manifest.logs, "sinks", name);
-    refer(check, ["logs", "sinks", name, "stream"], stream, "stream", streams);
+    const path = ["logs", "sinks", name, "stream"];
+    refer(check, path, stream, "stream", streams);
+    if (typeof stream !== "string" || mapAt(check.manifest.streams, stream).codec !== "msgpack") continue;
+    const message = `lines are JSON or plain bytes, and \`streams.${stream}\` has \`codec: msgpack\``;
+    check.report(check.places.about(path, message));
   }
   if (!declared.includes("console")) return;
   check.report(

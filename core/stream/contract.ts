@@ -47,6 +47,11 @@ export interface Stream {
 export interface Streams {
   /** `deadline`: epoch ms until which `send` may wait for room. TypeError where no stream has that name. */
   handle(name: string, call: { readonly deadline: number }): Stream;
+  /**
+   * As `offer` of the stream `name`, for a value that is encoded already (a line of a log). RangeError where it is longer
+   * than `limits.record`.
+   */
+  offerEncoded(name: string, value: Uint8Array): boolean;
   /** Writes what waits, within a limit, and gives up its lanes. Never rejects. */
   close(): Promise<void>;
 }

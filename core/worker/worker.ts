@@ -348,7 +348,12 @@ async function openStreams(
     clock,
     logger: (name) => logging.logger(name),
   });
-  scope.defer(() => streams.close());
+  logging.attachStreams((name, line) => streams.offerEncoded(name, line));
+  scope.defer(async () => {
+    // Lines of its last requests belong into the spool, too.
+    await logging.detachStreams();
+    await streams.close();
+  });
   return streams;
 }
 
