@@ -8,6 +8,7 @@ import { formatBytes, formatCount, formatDuration } from "./format_value.ts";
 import { listenerFigures, listenerPath } from "./listener_figures.ts";
 import { SeriesIndex } from "./series_index.ts";
 import type { Sight } from "./sight.ts";
+import { streamAttention } from "./stream_attention.ts";
 import { discoveryProblem, upstreamPath, type UpstreamView, upstreamViews } from "./upstream_view.ts";
 
 /** One thing to look at. */
@@ -29,6 +30,7 @@ const rules: readonly Rule[] = [
   listeners,
   upstreams,
   loops,
+  streamAttention,
   requests,
   losses,
 ];

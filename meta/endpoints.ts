@@ -16,6 +16,7 @@ import { healthz, livez, readyz } from "./pages/probes.ts";
 import { series } from "./pages/series.ts";
 import { stacks } from "./pages/stacks.ts";
 import { status } from "./pages/status.ts";
+import { streams } from "./pages/streams.ts";
 import { upstreamCommands } from "./pages/upstream_commands.ts";
 import { upstream } from "./pages/upstream.ts";
 import { upstreams } from "./pages/upstreams.ts";
@@ -35,6 +36,7 @@ export const endpoints: readonly Endpoint[] = [
   inflight,
   pools,
   loops,
+  streams,
   stacks,
   logs,
   series,

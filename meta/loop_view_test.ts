@@ -38,9 +38,17 @@ function look(rows: WorkerLoop[], on = "oneWorker"): Sight {
   const beat = { handler, every: 1000, timeout: 0, on, fatal: false };
   return {
     now: 10_000,
-    plan: { directory: "/srv/app", loops: { beat }, upstreams: {}, listeners: {}, workers: { memory: 0 } },
+    plan: {
+      directory: "/srv/app",
+      loops: { beat },
+      upstreams: {},
+      streams: {},
+      listeners: {},
+      workers: { memory: 0 },
+    },
     state: { ready: true, children: [], exits: [], lastReload: null },
     loops: () => rows,
+    streams: () => [],
     endpoints: () => [],
     upstreams: () => [],
     series: () => readSeries(memory),

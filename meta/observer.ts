@@ -13,6 +13,7 @@ import {
   readLoops,
   readSeries,
   readSlots,
+  readStreams,
   readUpstreams,
   renderPrometheus,
   type Series,
@@ -23,6 +24,7 @@ import { ExitCounter } from "./exit_counter.ts";
 import { ProcessSampler } from "./process_sampler.ts";
 import { RecentLatency } from "./recent_latency.ts";
 import type { LogFilter, RecentLogs, Sight, Trend } from "./sight.ts";
+import { StreamTrends } from "./stream_trends.ts";
 
 /** What an observer is given. */
 export interface ObserverOptions {
@@ -46,6 +48,7 @@ export class Observer {
   readonly #recent = new RecentLatency();
   readonly #processes = new ProcessSampler();
   readonly #exits = new ExitCounter();
+  readonly #streams = new StreamTrends();
   #state: SupervisorState;
   #capturing: ReturnType<typeof captureStacks> | undefined;
 
@@ -66,6 +69,7 @@ export class Observer {
   tick(epochMs: number, nowMs: number): void {
     this.#history.tick(epochMs);
     this.#recent.tick(nowMs, () => readSeries(this.#options.memory));
+    this.#streams.tick(nowMs, readStreams(this.#options.memory).rows);
     this.#processes.tick([this.#state.pid, ...this.#state.children.map((child) => child.pid)], nowMs);
   }
 
@@ -89,6 +93,8 @@ export class Observer {
       endpoints: once(() => readEndpoints(memory, living).rows),
       upstreams: once(() => readUpstreams(memory, living).rows),
       loops: once(() => readLoops(memory, living).rows),
+      streams: once(() => readStreams(memory).rows),
+      streamTrend: (name) => this.#streams.of(name),
       trend: (one) => this.#trend(one),
       recentLatency: (one) => this.#recent.window(one),
       prometheus: () => renderPrometheus(series()),

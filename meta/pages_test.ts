@@ -69,6 +69,84 @@ Deno.test("governor shows the same figures in all forms of a page", async () => 
   assert.equal(exits[0].cause, "signal SIGKILL");
 });
 
+Deno.test("governor shows streams, and on /status what is wrong with them, while the service stays ready", async () => {
+  await using fake = await startBusy();
+  const page = JSON.parse((await get(fake, "/streams?format=json")).text);
+  const [decisions, audit, silent] = page.streams;
+  assert.deepEqual([decisions.sink, decisions.target], ["kafka", "decisions at 127.0.0.1:9092"]);
+  assert.deepEqual([decisions.state, decisions.queued, decisions.inflight], ["backing off", 390, 100]);
+  assert.ok(decisions.oldestMs >= 90_000 && decisions.full > 0.87 && decisions.full < 0.88);
+  assert.deepEqual([audit.sink, audit.state, audit.queued, audit.oldestMs], ["file", "idle", 0, null]);
+  assert.deepEqual([silent.sink, silent.state, silent.queued], ["stdout", null, null]);
+  const { name: _, ageMs: __, ...records } = page.records[0];
+  assert.deepEqual(records, {
+    sent: 1000,
+    acked: 600,
+    failed: 3,
+    dropped: 7,
+    queued: 390,
+    written: 1000,
+    refused: 4,
+    retries: 12,
+    lanes: 2,
+    damagedBytes: 64,
+  });
+  assert.equal(page.errors[0].error, "no broker of 127.0.0.1:9092 answers <b>");
+  assert.deepEqual([page.refused[0].reason, page.refused[0].total], ["spool_full", 4]);
+  const { status, text } = await get(fake, "/status");
+  assert.equal(status, 200);
+  assert.match(
+    text,
+    /bad +decisions: the sink takes nothing, 390 records wait, the oldest for (1m 3\d|[2-9]m \d+)s: no broker/,
+  );
+  assert.match(
+    text,
+    /warn +decisions: its spool is 88 % full \(900 KiB of 1 MiB\); when it is full the oldest/,
+  );
+  assert.match(text, /^decisions +kafka /m);
+  assert.equal((await get(fake, "/readyz")).status, 200);
+});
+
+Deno.test("governor's metrics carry all figures of a stream from one reading of its row", async () => {
+  await using fake = await startBusy();
+  const families = parsePrometheus((await get(fake, "/metrics")).text);
+  const figure = (name: string) =>
+    families.get(`weir_stream_${name}`)!.samples.find(({ labels }) => labels.stream === "decisions")!.value;
+  const counts = ["sent_total", "acked_total", "failed_total", "dropped_total", "queued"].map(figure);
+  assert.deepEqual(counts, [1000, 600, 3, 7, 390]);
+  const others = ["queued_bytes", "inflight", "retries_total", "damaged_bytes_total", "lanes"].map(figure);
+  assert.deepEqual(others, [900 * 1024, 100, 12, 64, 2]);
+  assert.ok(figure("oldest_seconds") >= 90 && figure("figures_age_seconds") < 60);
+  assert.equal(families.get("weir_stream_sent_total")!.type, "counter");
+  assert.equal(families.get("weir_stream_queued")!.type, "gauge");
+  assert.deepEqual(families.get("weir_stream_queued")!.samples.map(({ labels }) => labels.stream), [
+    "decisions",
+    "audit",
+  ]);
+});
+
+Deno.test("governor shows the consumer group of a kafka listener in place of connections", async () => {
+  await using fake = await startBusy();
+  const page = JSON.parse((await get(fake, "/listeners/jobs?format=json")).text);
+  assert.deepEqual([page.consumer.topic, page.consumer.group], ["jobs", "shop"]);
+  assert.equal(page.consumer.brokers, "127.0.0.1:9092, [::1]:9092");
+  assert.deepEqual([page.consumer.assigned, page.consumer.lag, page.consumer.rebalances], [1, 40, 3]);
+  assert.deepEqual(
+    page.records.map(({ result, total }: { result: string; total: number }) => [result, total]),
+    [["dead", 2], ["done", 500], ["retried", 6]],
+  );
+  assert.deepEqual([page.partitions[0].partition, page.partitions[0].workers, page.partitions[0].lag], [
+    "10",
+    "1",
+    40,
+  ]);
+  const { worker, assigned, lag, done, retried, dead, rebalances } = page.members[0];
+  assert.deepEqual([worker, assigned, lag, done, retried, dead, rebalances], ["1", 1, 40, 500, 6, 2, 3]);
+  assert.equal(page.connections, undefined);
+  const lines = JSON.parse((await get(fake, "/listeners/lines?format=json")).text);
+  assert.deepEqual([lines.consumer, typeof lines.connections], [undefined, "object"]);
+});
+
 Deno.test("governor's index lists every page, and every link on it answers", async () => {
   await using fake = await startBusy();
   const html = (await get(fake, "/", { headers: { accept: "text/html" } })).text;

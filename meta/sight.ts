@@ -14,11 +14,13 @@ import type {
   SlotInfo,
   WorkerEndpoint,
   WorkerLoop,
+  WorkerStream,
   WorkerUpstream,
 } from "../core/stats/mod.ts";
 import type { ExitCount } from "./exit_counter.ts";
 import type { ProcessFigures } from "./process_sampler.ts";
 import type { Window } from "./recent_latency.ts";
+import type { StreamTrend } from "./stream_trends.ts";
 
 /** The stack of one process, or why there is none. */
 export interface CapturedStack {
@@ -84,7 +86,10 @@ export interface Sight {
   upstreams(): WorkerUpstream[];
   /** Loops as each living worker sees them. */
   loops(): WorkerLoop[];
+  /** Streams as their shippers see them, or saw them: rows of those that are gone as well. */
+  streams(): WorkerStream[];
   trend(series: Series): Trend;
+  streamTrend(name: string): StreamTrend;
   /** The last minute of a histogram. */
   recentLatency(series: Series): Window | undefined;
   prometheus(): string;

@@ -50,8 +50,9 @@ function told(more: Partial<WorkerUpstream> = {}): WorkerUpstream {
 function look(endpoints: WorkerEndpoint[], upstreams: WorkerUpstream[]): Sight {
   return {
     now: 0,
-    plan: { upstreams: { users: {} }, listeners: {}, workers: { memory: 0 } },
+    plan: { upstreams: { users: {} }, listeners: {}, streams: {}, workers: { memory: 0 } },
     state: { ready: true, children: [], exits: [], lastReload: null },
+    streams: () => [],
     endpoints: () => endpoints,
     upstreams: () => upstreams,
     loops: () => [],

@@ -3,12 +3,21 @@
 import { reasons } from "../../core/reasons.ts";
 import type { ListenerPlan } from "../../core/manifest/plan.ts";
 import type { Distribution, Series } from "../../core/stats/mod.ts";
-import { cell, type Document, type Facts, type Table, type Tone, type Value } from "../document.ts";
+import {
+  cell,
+  type Document,
+  type Facts,
+  type Section,
+  type Table,
+  type Tone,
+  type Value,
+} from "../document.ts";
 import { complaint, type Endpoint } from "../endpoint.ts";
 import { addressesOf, isFailure, latencyOf, listenerFigures, listenerPath } from "../listener_figures.ts";
 import { smallestShown } from "../recent_latency.ts";
 import { SeriesIndex } from "../series_index.ts";
 import type { Sight } from "../sight.ts";
+import { kafkaSections } from "./kafka_listener.ts";
 
 export const listener = {
   method: "GET",
@@ -45,24 +54,32 @@ function page(sight: Sight, name: string, plan: ListenerPlan): Document {
         listener: name,
         empty: "No request has ended yet.",
       }),
-      connections(sight, series, name),
-      byReason(sight, series, {
-        key: "connectionsClosed",
-        title: "Connections closed, by reason",
-        metric: "weir_connections_closed_total",
-        listener: name,
-        empty: "No connection has been closed yet.",
-      }),
-      byReason(sight, series, {
-        key: "connectionsRefused",
-        title: "Connections refused, by reason",
-        metric: "weir_connections_refused_total",
-        listener: name,
-        empty: "None was refused.",
-      }),
+      ...plan.protocol === "kafka"
+        ? kafkaSections(sight, series, name, plan)
+        : connectionSections(sight, series, name),
       byWorker(sight, name),
     ],
   };
+}
+
+function connectionSections(sight: Sight, series: SeriesIndex, name: string): Section[] {
+  return [
+    connections(sight, series, name),
+    byReason(sight, series, {
+      key: "connectionsClosed",
+      title: "Connections closed, by reason",
+      metric: "weir_connections_closed_total",
+      listener: name,
+      empty: "No connection has been closed yet.",
+    }),
+    byReason(sight, series, {
+      key: "connectionsRefused",
+      title: "Connections refused, by reason",
+      metric: "weir_connections_refused_total",
+      listener: name,
+      empty: "None was refused.",
+    }),
+  ];
 }
 
 function now(sight: Sight, series: SeriesIndex, name: string, plan: ListenerPlan): Facts {

@@ -2,16 +2,17 @@
 
 import type { Endpoint } from "../endpoint.ts";
 import { processMetrics } from "../process_metrics.ts";
+import { streamMetrics } from "../stream_metrics.ts";
 
 export const metrics = {
   method: "GET",
   path: "/metrics",
   title: "Metrics",
-  summary: "All statistics in the Prometheus text format 0.0.4, and figures of each process.",
+  summary: "All statistics in the Prometheus text format 0.0.4, and figures of each process and stream.",
   tier: "read",
   nav: true,
   render(sight) {
-    const text = sight.prometheus() + processMetrics(sight);
+    const text = sight.prometheus() + streamMetrics(sight) + processMetrics(sight);
     return {
       title: "Metrics",
       sections: [{ kind: "block", key: "metrics", title: "", text }],

@@ -1,4 +1,4 @@
-/** The service at a glance: what it is, what needs a look, its processes and its listeners. */
+/** The service at a glance: what it is, what needs a look, its processes, listeners and streams. */
 
 import { type Attention, attention } from "../attention.ts";
 import { cell, type Facts, type Table } from "../document.ts";
@@ -6,6 +6,7 @@ import type { Endpoint } from "../endpoint.ts";
 import { SeriesIndex } from "../series_index.ts";
 import type { Sight } from "../sight.ts";
 import { listenerTable } from "./listeners.ts";
+import { streamTable } from "./streams.ts";
 import { processTable } from "./workers.ts";
 
 /** What the service is and how it is. */
@@ -57,7 +58,7 @@ export const status = {
   method: "GET",
   path: "/status",
   title: "Status",
-  summary: "The service at a glance: what needs a look, processes, listeners.",
+  summary: "The service at a glance: what needs a look, processes, listeners, streams.",
   tier: "read",
   nav: true,
   render(sight) {
@@ -69,6 +70,7 @@ export const status = {
         serviceFacts(sight),
         processTable(sight),
         listenerTable(sight, series),
+        ...Object.keys(sight.plan.streams).length > 0 ? [streamTable(sight, series)] : [],
       ],
     };
   },

@@ -53,6 +53,7 @@ export const paths = [
   ...endpoints.filter((one) => one.method === "GET" && one.paths === undefined).map((one) => one.path),
   "/listeners/api",
   "/listeners/lines",
+  "/listeners/jobs",
   "/upstreams/users",
   "/upstreams/cache",
 ];

@@ -56,6 +56,23 @@ export const manifest = {
       framing: { delimiter: "\n" },
       handler: "./handler.ts",
     },
+    jobs: {
+      protocol: "kafka",
+      brokers: ["127.0.0.1:9092", "[::1]:9092"],
+      topic: "jobs",
+      group: "shop",
+      handler: "./handler.ts",
+      tls: {},
+      sasl: { username: "shop", password: "canary-7d1f-sasl" },
+    },
+  },
+  streams: {
+    decisions: {
+      kafka: { brokers: ["127.0.0.1:9092"], topic: "decisions" },
+      spool: { max: "1MiB", full: "dropOldest" },
+    },
+    audit: { file: "./audit.jsonl" },
+    silent: { stdout: {} },
   },
   upstreams: {
     users: {

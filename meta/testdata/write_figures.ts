@@ -30,6 +30,8 @@ export function writeFigures(memory: StatsMemory, number: number, id: number, pi
   writer.histogram("weir_pool_run_seconds", { pool: "crypto" }).record(12);
   writer.counter("app_odd_total", { text: 'quote " back \\ line\nend' }, "Odd labels").add(1);
   writeUpstreams(writer, id);
+  writeStreams(writer);
+  writeGroup(writer, id);
   const listener = writer.intern("api");
   const connection = writer.connections.open(listener, "10.0.0.1", true, now - 30_000);
   writer.connections.request(connection, now - 100);
@@ -98,4 +100,59 @@ function writeUpstreams(writer: SlotWriter, id: number): void {
     throttleWaiting: 2,
   });
   writer.upstreams.set("cache", { ...calm, source: "static", updatedAt: now - 60_000 });
+}
+
+/** Two streams: one whose broker is away, one that is well. */
+function writeStreams(writer: SlotWriter): void {
+  const now = Date.now();
+  const labels = { stream: "decisions" };
+  writer.counter("weir_stream_written_total", labels, "Records that workers wrote").add(1000);
+  writer.counter("weir_stream_refused_total", { ...labels, reason: "spool_full" }).add(4);
+  writer.streams.set("decisions", {
+    state: "backingOff",
+    sent: 1000,
+    acked: 600,
+    failed: 3,
+    dropped: 7,
+    queued: 390,
+    queuedBytes: 900 * 1024,
+    oldestAt: now - 90_000,
+    inflight: 100,
+    retries: 12,
+    lanes: 2,
+    damagedBytes: 64,
+    ackedAt: now - 91_000,
+    at: now,
+    error: "no broker of 127.0.0.1:9092 answers <b>",
+    errorAt: now - 1000,
+  });
+  writer.streams.set("audit", {
+    state: "idle",
+    sent: 50,
+    acked: 50,
+    failed: 0,
+    dropped: 0,
+    queued: 0,
+    queuedBytes: 0,
+    oldestAt: 0,
+    inflight: 0,
+    retries: 0,
+    lanes: 1,
+    damagedBytes: 0,
+    ackedAt: now - 500,
+    at: now,
+    error: "",
+    errorAt: 0,
+  });
+}
+
+/** A consumer group: each worker has a partition. */
+function writeGroup(writer: SlotWriter, id: number): void {
+  const labels = { listener: "jobs" };
+  for (const [result, count] of Object.entries({ done: 500, retried: 6, dead: 2 })) {
+    writer.counter("weir_kafka_records_total", { ...labels, result }, "Records by what became of them").add(count);
+  }
+  writer.gauge("weir_kafka_lag_records", { ...labels, partition: id + 9 }).set(40);
+  writer.gauge("weir_kafka_assigned_partitions", labels).set(1);
+  writer.counter("weir_kafka_rebalances_total", labels).add(3);
 }
