@@ -78,7 +78,7 @@ Deno.test("governor shows streams, and on /status what is wrong with them, while
   assert.ok(decisions.oldestMs >= 90_000 && decisions.full > 0.87 && decisions.full < 0.88);
   assert.deepEqual([audit.sink, audit.state, audit.queued, audit.oldestMs], ["file", "idle", 0, null]);
   assert.deepEqual([silent.sink, silent.state, silent.queued], ["stdout", null, null]);
-  const { name: _, ageMs: __, ...records } = page.records[0];
+  const { name: _, ageMs: __, ackedAgoMs, ...records } = page.records[0];
   assert.deepEqual(records, {
     sent: 1000,
     acked: 600,
@@ -91,6 +91,7 @@ Deno.test("governor shows streams, and on /status what is wrong with them, while
     lanes: 2,
     damagedBytes: 64,
   });
+  assert.ok(ackedAgoMs >= 91_000);
   assert.equal(page.errors[0].error, "no broker of 127.0.0.1:9092 answers <b>");
   assert.deepEqual([page.refused[0].reason, page.refused[0].total], ["spool_full", 4]);
   const { status, text } = await get(fake, "/status");

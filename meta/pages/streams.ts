@@ -16,7 +16,7 @@ export const streams = {
   render(sight) {
     const series = new SeriesIndex(sight.series());
     const views = streamViews(sight, series);
-    const sections = [streamTable(sight, series, views), counts(views), problems(sight, views)];
+    const sections = [streamTable(sight, series, views), counts(sight, views), problems(sight, views)];
     return { title: "Streams", sections: [...sections, refusals(sight, series, views)] };
   },
 } satisfies Endpoint;
@@ -46,15 +46,14 @@ export function streamTable(
       { key: "queuedBytes", label: "On disk", as: "bytes" },
       { key: "full", label: "Of the spool", as: "share" },
       { key: "inflight", label: "In flight", as: "count" },
-      { key: "ackedAgoMs", label: "Last acknowledged", as: "duration" },
       { key: "shipper", label: "Shipper" },
     ],
-    rows: views.map((view) => row(sight, view)),
+    rows: views.map(row),
     empty: "The manifest declares no streams.",
   };
 }
 
-function row(sight: Sight, view: StreamView): Value[] {
+function row(view: StreamView): Value[] {
   const { name, figures, state, incoming, outgoing, full } = view;
   const { text = null, tone } = state ? streamStateTexts[state] : {};
   return [
@@ -71,12 +70,11 @@ function row(sight: Sight, view: StreamView): Value[] {
     cell(figures?.queuedBytes ?? null),
     cell(full, "share", { tone: full === null || full <= 0.8 ? undefined : full < 1 ? "warn" : "bad" }),
     cell(figures?.inflight ?? null),
-    since(sight, figures?.ackedAt ?? 0),
     cell(view.shipper === "" ? "ok" : view.shipper, "text", { tone: view.shipper === "" ? "good" : "bad" }),
   ];
 }
 
-function counts(views: readonly StreamView[]): Table {
+function counts(sight: Sight, views: readonly StreamView[]): Table {
   return {
     kind: "table",
     key: "records",
@@ -96,6 +94,7 @@ function counts(views: readonly StreamView[]): Table {
       { key: "retries", label: "Batches retried", as: "count" },
       { key: "lanes", label: "Lanes", as: "count" },
       { key: "damagedBytes", label: "Damaged", as: "bytes" },
+      { key: "ackedAgoMs", label: "Last acknowledged", as: "duration" },
       { key: "ageMs", label: "Told", as: "duration" },
     ],
     rows: views.map(({ name, figures, written, refused, ageMs }) => [
@@ -110,6 +109,7 @@ function counts(views: readonly StreamView[]): Table {
       cell(figures?.retries ?? null),
       cell(figures?.lanes ?? null),
       cell(figures?.damagedBytes ?? null, "bytes", { tone: figures?.damagedBytes ? "bad" : undefined }),
+      since(sight, figures?.ackedAt ?? 0),
       cell(ageMs),
     ]),
     empty: "The manifest declares no streams.",
