@@ -30,6 +30,8 @@ export interface Command {
   readonly words: readonly string[];
   /** One line. */
   readonly text: string;
+  /** Instead of `text` in the help of this command alone: what does not fit one line. */
+  readonly more?: string;
   readonly options: readonly OptionRow[];
   /** Does it; resolves with the exit code. */
   run(given: Given, terminal: Terminal): Promise<ExitCode>;

@@ -22,7 +22,7 @@ exit codes: 0 done or stopped cleanly, 1 failed, 2 wrong manifest or command lin
 /** Help for one command. */
 export function commandHelp(command: Command): string {
   const options = [...command.options, ...commonOptions].map((row) => [optionText(row), row.text] as const);
-  return `usage: ${signature(command)} [options]\n\n${command.text}\n\n${columns(options)}`;
+  return `usage: ${signature(command)} [options]\n\n${command.more ?? command.text}\n\n${columns(options)}`;
 }
 
 function signature({ name, words }: Command): string {
