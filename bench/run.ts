@@ -35,6 +35,7 @@ const comparisons: Readonly<Record<string, string>> = {
   http: "./http.ts",
   frames: "./frames.ts",
   redis: "./redis.ts",
+  "kafka-clients": "./kafka_clients.ts",
   zmq: "./zmq.ts",
   "zmq-stress": "./zmq_stress.ts",
   gateway: "./gateway.ts",
@@ -49,6 +50,7 @@ const comparisons: Readonly<Record<string, string>> = {
   sim: "./sim/mod.ts",
   slow: "./slow.ts",
   soak: "./soak.ts",
+  spool: "./spool.ts",
 };
 
 /** Measurements of single parts: programs with arguments of their own. */

@@ -89,19 +89,23 @@ export function encodeHeaders(headers: Readonly<Record<string, string>>): Uint8A
   return bytes;
 }
 
+/** What stands before the value of a record. */
+export interface RecordHead {
+  sequence: number;
+  timestamp: number;
+  key: Uint8Array | null;
+  headers: Uint8Array | null;
+  valueLength: number;
+}
+
 /** Writes the part before the value to `bytes` at `at` and sums up the whole record, whose value stands behind it already. */
-export function sealRecord(
-  bytes: Uint8Array,
-  view: DataView,
-  at: number,
-  record: {
-    sequence: number;
-    timestamp: number;
-    key: Uint8Array | null;
-    headers: Uint8Array | null;
-    valueLength: number;
-  },
-): void {
+export function sealRecord(bytes: Uint8Array, view: DataView, at: number, record: RecordHead): void {
+  layRecord(bytes, view, at, record);
+  renumberRecord(bytes, view, at, record.sequence);
+}
+
+/** As {@link sealRecord} without the checksum: {@link renumberRecord} completes it. */
+export function layRecord(bytes: Uint8Array, view: DataView, at: number, record: RecordHead): void {
   const { sequence, timestamp, key, headers, valueLength } = record;
   const head = at + recordPrefixBytes;
   view.setUint32(head, sequence >>> 0, true);
@@ -120,7 +124,21 @@ export function sealRecord(
   }
   end += valueLength;
   view.setUint32(at, end - head, true);
+}
+
+/** Gives the record at `at` its number and sums it up; returns its end. */
+export function renumberRecord(bytes: Uint8Array, view: DataView, at: number, sequence: number): number {
+  const head = at + recordPrefixBytes;
+  const end = recordEnd(view, at);
+  view.setUint32(head, sequence >>> 0, true);
+  view.setUint32(head + 4, sequence / 2 ** 32, true);
   view.setUint32(at + 4, crc32(bytes.subarray(head, end)), true);
+  return end;
+}
+
+/** Where the record at `at` ends, which must be whole. */
+export function recordEnd(view: DataView, at: number): number {
+  return at + recordPrefixBytes + view.getUint32(at, true);
 }
 
 /** What stands at a place of a segment. */

@@ -190,6 +190,7 @@ async function build(init: WorkerInit, scope: Scope): Promise<Worker> {
     );
     return new Listener({
       name,
+      member: `${plan.service}-${name}-${id}`,
       plan: listenerPlan,
       directory: plan.directory,
       log: listenerLog,
@@ -339,7 +340,8 @@ async function openStreams(
 ): Promise<Streams | undefined> {
   const { plan, id, logging } = init;
   if (Object.keys(plan.streams).length === 0) return undefined;
-  const { openSpools } = await import("../stream/spools.ts");
+  const { openSpools, prepareSpools } = await import("../stream/spools.ts");
+  await prepareSpools(plan);
   const streams = openSpools({
     plan,
     role: "worker",
