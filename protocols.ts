@@ -10,6 +10,7 @@ import { framesUpstream } from "./protocols/frames/client/mod.ts";
 import { frames } from "./protocols/frames/mod.ts";
 import { httpUpstream } from "./protocols/http/client/mod.ts";
 import { http } from "./protocols/http/mod.ts";
+import { kafka } from "./protocols/kafka/protocol.ts";
 import { redisUpstream } from "./protocols/redis/mod.ts";
 import { thriftUpstream } from "./protocols/thrift/client/mod.ts";
 import { thrift } from "./protocols/thrift/mod.ts";
@@ -17,7 +18,7 @@ import { zmqUpstream } from "./protocols/zmq/client/mod.ts";
 import { zmq } from "./protocols/zmq/protocol.ts";
 
 /** Every protocol that listeners can speak. */
-export const protocols = [http, frames, thrift, zmq] as const;
+export const protocols = [http, frames, thrift, zmq, kafka] as const;
 
 /** Every filter between a listener and its handlers, outermost first. */
 export const serverFilters = [access, admit] as const;

@@ -7,6 +7,7 @@ import type { Refusal } from "./errors.ts";
 import type { Reason } from "./reasons.ts";
 import type { Log, RequestInfo } from "./context.ts";
 import type { Scope } from "./scope.ts";
+import type { SeriesWriter } from "./series_writer.ts";
 import type { Service } from "./service.ts";
 import type { Caller } from "./upstream/contract.ts";
 
@@ -151,6 +152,10 @@ export interface ListenerHost<Plan, Message, Answer, Wire = any> {
   ): Answer | Refusal | Promise<Answer | Refusal>;
   /** For protocols whose library connects by itself. */
   readonly peers?: PeerCounts;
+  /** Series of this worker, for what only the protocol can count; labels begin with `listener`. */
+  readonly stats?: SeriesWriter;
+  /** `service-listener-worker`: this listener in this worker, where somebody outside has to tell members apart. */
+  readonly member?: string;
   /** Counts and logs the refusal of something that never became a message (too large, malformed). */
   refuse(connection: Connection | MessageSource, reason: Reason, text: string): void;
   /**

@@ -24,6 +24,8 @@ export type AccessLines = Pick<AccessLog, "enabled" | "write">;
 /** What a listener is built from. */
 export interface ListenerParts {
   name: string;
+  /** See {@link ListenerHost.member}. */
+  member?: string;
   // deno-lint-ignore no-explicit-any
   plan: any;
   directory: string;
@@ -54,6 +56,8 @@ const turnMs = 0.05;
 // deno-lint-ignore no-explicit-any
 export class Listener implements ListenerHost<any, any, any>, CallHost {
   readonly name: string;
+  readonly member: string;
+  readonly stats: SlotWriter;
   // deno-lint-ignore no-explicit-any
   readonly plan: any;
   readonly directory: string;
@@ -104,6 +108,8 @@ export class Listener implements ListenerHost<any, any, any>, CallHost {
   constructor(parts: ListenerParts) {
     this.#parts = parts;
     this.name = parts.name;
+    this.member = parts.member ?? parts.name;
+    this.stats = parts.stats;
     this.plan = parts.plan;
     this.directory = parts.directory;
     this.log = parts.log;
