@@ -122,8 +122,10 @@ export async function startKafka(options: KafkaOptions = {}): Promise<RunningKaf
 function topicsOf(brokers: readonly string[], count: number) {
   return {
     async createTopic(topic: string, options: TopicOptions = {}) {
-      const { partitions = 1, replicas = count, ...configs } = options;
-      await makeTopic(brokers, topic, { partitions, replicas, configs: configs as Record<string, string> });
+      const { partitions = 1, replicas = count, ...given } = options;
+      const inSync = { "min.insync.replicas": Math.min(2, replicas) };
+      const configs = { ...inSync, ...given as Record<string, string | number> };
+      await makeTopic(brokers, topic, { partitions, replicas, configs });
     },
     records: async (topic: string) => (await readTopic(brokers, topic)).records,
     compressions: async (topic: string) => (await readTopic(brokers, topic)).compressions,
