@@ -58,7 +58,8 @@ async function sinkFor(work: ReplayWork, { options }: Given, terminal: Terminal)
   }
   if (to === "stdout") return lines(stream.name, terminal);
   if (typeof to === "string" && /^file:./.test(to)) {
-    return await open(await sinks(), stream.name, filePlan(resolve(to.slice("file:".length))), terminal);
+    const plan = filePlan(resolve(to.slice("file:".length)));
+    return asLines(await open(await sinks(), stream.name, plan, terminal), stream.name);
   }
   if (to !== "manifest") throw new UsageError(`\`--to\` is stdout, file:<path> or manifest, not \`${to}\``);
   if (typeof manifest !== "string") throw new UsageError("`--to manifest` needs `--manifest <file>`");
@@ -80,7 +81,7 @@ async function open(sinks: SinkTable, name: string, plan: StreamPlan, terminal: 
   return makeSink({ name, plan, timeoutMs: sendMs, log: logTo(terminal) } satisfies SinkInit);
 }
 
-/** A stream of the defaults that writes to `path`. */
+/** A stream that writes its values, which are lines of JSON, to `path`. */
 function filePlan(path: string): StreamPlan {
   return {
     file: path,
@@ -100,6 +101,16 @@ function lines(stream: string, terminal: Terminal): Sink {
       return Promise.resolve();
     },
     close: () => Promise.resolve(),
+  };
+}
+
+/** The same lines for a sink: nobody knows here how the values are encoded. */
+function asLines(sink: Sink, stream: string): Sink {
+  const encoder = new TextEncoder();
+  return {
+    send: (records) =>
+      sink.send(records.map((record) => ({ ...record, value: encoder.encode(lineOf(record, stream)) }))),
+    close: () => sink.close(),
   };
 }
 

@@ -26,7 +26,7 @@ runs.
 inspect  what there is: lanes, their writers, segments, records, what waits; with --records, the records as JSON lines
 verify   reads every byte: checksums, sequences without gaps, names against contents; exit 1 when something is wrong
 replay   hands records over again, those that were sent long ago among them, as far as their segments are there: to the
-         standard output as JSON lines, to a file, or with --to manifest to the sink of the stream in --manifest. The spool
+         standard output as JSON lines, to a file likewise, or with --manifest to the sink of that stream there. The spool
          stays as it is: what waits there is sent by the service all the same, so the receiver has records twice or more
          often (at least once). Each carries its lane and sequence, by which repeats can be told. It stops at the first
          batch that the sink does not take, with the place: give it to --from to go on.`;

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { CursorFile } from "../stream/cursor_file.ts";
 import { type MakeSink, type OutgoingRecord, SinkError } from "../stream/contract.ts";
 import { DeadLetters } from "../stream/dead_letters.ts";
+import { spoolSinks } from "../stream/spool_sinks.ts";
 import { firstAt, MadeSpool } from "../stream/testdata/make_spool.ts";
 import type { Terminal } from "./command.ts";
 import { main } from "./main.ts";
@@ -243,6 +244,15 @@ Deno.test("spool replay hands records to the sink of the manifest, and goes on w
   assert.equal((rest.plans[0] as { file: string }).file, join(spool.folder, "x"));
 });
 
+Deno.test("spool replay --to file: writes the lines that it prints otherwise", async () => {
+  using spool = new MadeSpool();
+  const folder = twoLanes(spool);
+  const file = join(spool.folder, "out.jsonl");
+  const { code, err, out } = await weir(["replay", folder, "--to", `file:${file}`], spoolSinks);
+  assert.deepEqual([code, err, out], [0, "10 records handed over\n", ""]);
+  assert.equal(Deno.readTextFileSync(file), (await weir(["replay", folder])).out);
+});
+
 Deno.test("spool replay --dead hands the dead letters over", async () => {
   using spool = new MadeSpool();
   const folder = twoLanes(spool);
@@ -261,13 +271,16 @@ Deno.test("spool replay --dead hands the dead letters over", async () => {
   letters.append([letter(1), letter(2)], 0);
   letters.append([letter(9, "supervisor0-1-a"), letter(3)], 0);
   Deno.writeTextFileSync(join(folder, "dead.jsonl"), "half a li\n{", { append: true });
-  const { got, sinks } = keeping();
-  const { code, err } = await weir(["replay", folder, "--dead", "--to", "file:x"], sinks);
+  const { code, err, lines } = await weir(["replay", folder, "--dead"]);
   assert.equal(code, 0, err);
-  assert.deepEqual(
-    got,
-    [letter(1), letter(2), letter(9, "supervisor0-1-a"), letter(3)].map(({ record }) => record),
-  );
+  assert.deepEqual(lines.map((line) => JSON.parse(line)).map(({ lane, sequence }) => `${lane}/${sequence}`), [
+    `${laneA}/1`,
+    `${laneA}/2`,
+    "supervisor0-1-a/9",
+    `${laneA}/3`,
+  ]);
+  const { time, headers, key, text } = JSON.parse(lines[1]!);
+  assert.deepEqual([time, headers, key, text], [new Date(firstAt).toISOString(), { h: "x" }, "\x01", "\x02"]);
   assert.match(err, /^dead\.jsonl:3: no dead letter\n4 records handed over\n$/);
   const rest = keeping();
   await weir(["replay", folder, "--dead", "--to", "file:x", "--from", "supervisor0-1-a/9"], rest.sinks);
