@@ -12,6 +12,8 @@ export interface BootedService {
   readonly url: string;
   /** The same of the meta pages. */
   readonly metaUrl: string;
+  /** Folder of this run, which the example knows as VAR; gone at the end. */
+  readonly folder: string;
   /** Everything it has printed so far. */
   output(): string;
   /** Resolves once `holds` does; rejects after `timeoutMs` with what was printed. */
@@ -39,7 +41,14 @@ export async function bootService(
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "mod.ts", manifest],
     cwd: root,
-    env: { PORT: `${port}`, META_PORT: `${port + 1}`, XDG_RUNTIME_DIR: runtimeFolder, NO_COLOR: "1", ...env },
+    env: {
+      PORT: `${port}`,
+      META_PORT: `${port + 1}`,
+      XDG_RUNTIME_DIR: runtimeFolder,
+      NO_COLOR: "1",
+      VAR: runtimeFolder,
+      ...env,
+    },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
@@ -56,6 +65,7 @@ export async function bootService(
   const service: BootedService = {
     url: `http://127.0.0.1:${port}`,
     metaUrl: `http://127.0.0.1:${port + 1}`,
+    folder: runtimeFolder,
     output: () => output,
     async waitFor(what, holds, timeoutMs = 10_000) {
       const until = performance.now() + timeoutMs;

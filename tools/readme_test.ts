@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
-import { answer } from "../examples/splitter/assign.ts";
+import { answerOf, groupsOf } from "../examples/splitter/assign.ts";
 import { parseExperiments } from "../examples/splitter/experiment_set.ts";
 import { questionOfQuery } from "../examples/splitter/question.ts";
 import { compile } from "../core/manifest/mod.ts";
@@ -36,7 +36,8 @@ Deno.test("README shows what the splitter really answers", async () => {
   );
   const query = /split\?(\S+?)'/.exec(block("sh", "/split?"))![1];
   const { user, attributes } = questionOfQuery(query, set.names);
-  assert.deepEqual(JSON.parse(block("json", '"experiments"')), JSON.parse(answer(set, user, attributes)));
+  const answer = answerOf(set, user, groupsOf(set, user, attributes));
+  assert.deepEqual(JSON.parse(block("json", '"experiments"')), JSON.parse(answer));
 });
 
 Deno.test("README lists every dependency with its version", async () => {

@@ -1,10 +1,12 @@
-/** The splitter's handler on bare Deno.serve: no log, no statistics, no limits. */
+/** The splitter's handler on bare Deno.serve: no log, no statistics, no stream, no limits. */
 import splitter, { start } from "../../examples/splitter/split.ts";
 import type { Context } from "../../mod.ts";
 
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 const stats = { counter() {}, gauge() {}, timing() {}, distinct() {} };
-const context = { log: { ...quiet, child: () => context.log }, stats } as unknown as Context;
+const nowhere = { offer: () => true };
+const log = { ...quiet, child: () => log };
+const context = { log, stats, stream: () => nowhere } as unknown as Context;
 await start(context);
 const port = Number(Deno.env.get("PORT"));
 Deno.serve(

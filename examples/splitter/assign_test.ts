@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { answer } from "./assign.ts";
+import { answerOf, decisionOf, groupsOf } from "./assign.ts";
 import { type ExperimentSet, parseExperiments } from "./experiment_set.ts";
 
 interface Answer {
@@ -10,19 +10,19 @@ interface Answer {
 
 function ask(set: ExperimentSet, user: string, attributes: Record<string, string> = {}): Answer {
   const values = set.names.list().map((name) => name === "user" ? user : attributes[name]);
-  return JSON.parse(answer(set, user, values));
+  return JSON.parse(answerOf(set, user, groupsOf(set, user, values)));
 }
 
 const parse = (text: string) => parseExperiments(text, "e.yaml");
 const users = Array.from({ length: 20_000 }, (_, i) => `user-${i}`);
 
-Deno.test("answer() is the same every time and for every instance of the file", () => {
+Deno.test("groupsOf() is the same every time and for every instance of the file", () => {
   const text = "layers: { a: { experiments: { x: { share: 50%, groups: { c: 50%, d: 50% } } } } }";
   const [one, two] = [parse(text), parse(text)];
   for (const user of users.slice(0, 500)) assert.deepEqual(ask(one, user), ask(two, user));
 });
 
-Deno.test("answer() keeps the assignments that were handed out before", () => {
+Deno.test("groupsOf() keeps the assignments that were handed out before", () => {
   // Fixed for good: a change of hash, seeds or slots would silently move every user of a running experiment.
   const text = "layers: { a: { experiments: { x: { share: 50%, groups: { c: 50%, d: 50% } } } } }";
   const groups = users.slice(0, 16).map((user) => ask(parse(text), user).experiments[0]?.group ?? "-").join(
@@ -31,7 +31,7 @@ Deno.test("answer() keeps the assignments that were handed out before", () => {
   assert.equal(groups, "dcccd--c-c-cddd-");
 });
 
-Deno.test("answer() puts as many users into experiments and groups as the shares say", () => {
+Deno.test("groupsOf() puts as many users into experiments and groups as the shares say", () => {
   const set = parse("layers: { a: { experiments: { x: { share: 20%, groups: { c: 75%, d: 25% } } } } }");
   const counts: Record<string, number> = { c: 0, d: 0 };
   for (const user of users) for (const { group } of ask(set, user).experiments) counts[group]++;
@@ -39,7 +39,7 @@ Deno.test("answer() puts as many users into experiments and groups as the shares
   assert.ok(Math.abs(counts.d - 1000) < 120, JSON.stringify(counts));
 });
 
-Deno.test("answer() moves nobody who was in when a share grows", () => {
+Deno.test("groupsOf() moves nobody who was in when a share grows", () => {
   const text = (x: string, y: string) =>
     `layers: { a: { experiments: { x: { share: ${x}, groups: { c: 50%, d: 50% } }, ` +
     `y: { share: ${y}, from: 60%, groups: { c: 50%, d: 50% } } } } }`;
@@ -54,14 +54,14 @@ Deno.test("answer() moves nobody who was in when a share grows", () => {
   assert.ok(Math.abs(added - users.length * 0.55) < 400, String(added));
 });
 
-Deno.test("answer() puts a user into one experiment of a layer at most", () => {
+Deno.test("groupsOf() puts a user into one experiment of a layer at most", () => {
   const set = parse(
     "layers: { a: { experiments: { x: { share: 50%, groups: { c: 100% } }, y: { share: 50%, from: 50%, groups: { c: 100% } } } } }",
   );
   for (const user of users.slice(0, 2000)) assert.equal(ask(set, user).experiments.length, 1);
 });
 
-Deno.test("answer() decides layers, and groups within them, independently", () => {
+Deno.test("groupsOf() decides layers, and groups within them, independently", () => {
   const set = parse(
     "layers:\n" +
       "  a: { experiments: { x: { share: 50%, groups: { c: 50%, d: 50% } } } }\n" +
@@ -86,7 +86,7 @@ Deno.test("answer() decides layers, and groups within them, independently", () =
   assert.ok(chiSquare < 26.1, `chi-square ${chiSquare}`);
 });
 
-Deno.test("answer() follows rules, overrides, enabled and excluded", () => {
+Deno.test("groupsOf() follows rules, overrides, enabled and excluded", () => {
   const set = parse(`
 excluded: [robot]
 layers:
@@ -117,9 +117,16 @@ layers:
   assert.ok(users.slice(0, 200).every((user) => !seen(user).includes("off")));
 });
 
-Deno.test("answer() takes any text as a user id", () => {
+Deno.test("answerOf() takes any text as a user id", () => {
   const set = parse("layers: { a: { experiments: { x: { share: 100%, groups: { c: 100% } } } } }");
   for (const user of ['"', "\\", "Анна", "💫", "\ud800", "x".repeat(256), "\u0000"]) {
     assert.equal(ask(set, user).experiments.length, 1);
   }
+});
+
+Deno.test("decisionOf() says who got what, by which version and when", () => {
+  const set = parse("layers: { a: { experiments: { x: { share: 100%, groups: { c: 100% } } } } }");
+  const groups = groupsOf(set, "u", []);
+  const expected = { time: 5, user: "u", version: set.version, groups: ["a/x/c"] };
+  assert.deepEqual(decisionOf(set, "u", groups, 5), expected);
 });

@@ -3,6 +3,12 @@ import { bootService } from "../boot_service.ts";
 
 const manifest = "examples/splitter/service.yaml";
 
+interface Answered {
+  user: string;
+  version: string;
+  experiments: Array<{ layer: string; experiment: string; group: string }>;
+}
+
 /** A copy of the experiments that a test may change. */
 async function experimentsFile(): Promise<
   { path: string; text: string; [Symbol.asyncDispose](): Promise<void> }
@@ -59,6 +65,29 @@ Deno.test("examples/splitter answers in which experiments and groups a user is",
   assert.deepEqual(listed.body.problems, []);
   assert.equal(listed.body.layers.length, 3);
   assert.equal(await service.stop(), 0, service.output());
+});
+
+Deno.test("examples/splitter records every answer", async () => {
+  await using service = await bootService(manifest, { port: 24300, path: "/split?user=warm" });
+  const lineOf = ({ user, version, experiments }: Answered) => {
+    const groups = experiments.map(({ layer, experiment, group }) => `${layer}/${experiment}/${group}`);
+    return JSON.stringify({ user, version, groups });
+  };
+  const began = Date.now();
+  const asked: string[] = [];
+  const ask = async (client: number) => {
+    for (let n = 0; n < 50; n++) {
+      const response = await fetch(`${service.url}/split?user=user-${client}-${n}&country=KZ&app=2.20`);
+      asked.push(lineOf(await response.json()));
+    }
+  };
+  await Promise.all([1, 2, 3, 4].map(ask));
+  assert.equal(await service.stop(), 0, service.output());
+
+  const lines = (await Deno.readTextFile(`${service.folder}/decisions.jsonl`)).trimEnd().split("\n");
+  const records = lines.map((line) => JSON.parse(line)).filter(({ user }) => user !== "warm");
+  assert.deepEqual(records.map(({ time: _, ...rest }) => JSON.stringify(rest)).sort(), asked.sort());
+  assert.ok(records.every(({ time }) => time >= began && time <= Date.now()));
 });
 
 Deno.test("examples/splitter follows its experiments while serving, and a broken file changes nothing", async () => {

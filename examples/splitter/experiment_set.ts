@@ -25,6 +25,8 @@ export interface Group {
   readonly end: number;
   /** This group's part of an answer, as JSON. */
   readonly json: string;
+  /** `layer/experiment/group`, for records. */
+  readonly path: string;
 }
 
 /** Users of one part of a layer who are told apart by group. */
@@ -209,7 +211,8 @@ class SetReader {
       const slots = share ? this.#share(share) : 0;
       end += slots;
       const params = fields.params ? this.#params(fields.params) : undefined;
-      return { name, slots, end, json: JSON.stringify({ layer, experiment, group: name, params }) };
+      const json = JSON.stringify({ layer, experiment, group: name, params });
+      return { name, slots, end, json, path: `${layer}/${experiment}/${name}` };
     });
     if (end !== slotCount) {
       this.#source.fail(entry.at, `the groups of ${experiment} add up to ${end / 100}%, not to 100%`);

@@ -2,11 +2,11 @@
  * The splitter: "in which experiments and groups is this user?" `GET /split?user=…&country=…` and `POST /split` answer
  * it, `GET /experiments` shows what runs. Experiments come from `experiments.yaml` beside this module, or from the file
  * that the environment variable EXPERIMENTS names; it is followed while serving, and a file with mistakes never
- * replaces a good one.
+ * replaces a good one. Every answer goes to the stream `decisions`, too: who was put into which groups, and when.
  */
 import { resolve } from "node:path";
 import type { Context } from "../../mod.ts";
-import { answer } from "./assign.ts";
+import { answerOf, decisionOf, groupsOf } from "./assign.ts";
 import { ExperimentsError, type ExperimentSet, parseExperiments } from "./experiment_set.ts";
 import { listing } from "./listing.ts";
 import { BadQuestion, type Question, questionOfJson, questionOfQuery } from "./question.ts";
@@ -80,7 +80,10 @@ function ask(ctx: Context, questionFor: (set: ExperimentSet) => Question): Respo
   try {
     const { user, attributes } = questionFor(set);
     ctx.stats.counter("splits");
-    return new Response(answer(set, user, attributes), json);
+    const groups = groupsOf(set, user, attributes);
+    // Not awaited: the answer does not wait for the disk. What the spool does not take is counted there.
+    ctx.stream("decisions").offer(decisionOf(set, user, groups, Date.now()), { key: user });
+    return new Response(answerOf(set, user, groups), json);
   } catch (error) {
     if (error instanceof BadQuestion) return failure(400, error.message);
     throw error;
