@@ -10,11 +10,14 @@ import { LaneReader, type PassedDamage } from "./lane_reader.ts";
 import { LaneTail } from "./lane_tail.ts";
 import type { OpenSegment } from "./segment_file.ts";
 import { SegmentList } from "./segment_list.ts";
+import { writerLock } from "./writer_lock.ts";
 
 /** What a lane is made with. */
 export interface LaneInit {
   readonly streamFolder: string;
   readonly name: string;
+  /** Its records up to here are counted elsewhere: it was taken for dead, and its writer came back. */
+  readonly countedThrough: number;
   readonly maxRecordBytes: number;
   readonly open: OpenSegment;
   now(): number;
@@ -41,6 +44,7 @@ export class Lane {
   readonly #cursor: CursorFile;
   readonly #end: LaneTail;
   readonly #pid: number;
+  readonly #countedBefore: number;
   #probedAt = -Infinity;
   /** Monotonic ms since when nobody held the lock; undefined while somebody does. */
   #freeSince: number | undefined;
@@ -56,7 +60,9 @@ export class Lane {
     this.#pid = Number(name.split("-")[1]);
     this.#cursor = new CursorFile(join(this.folder, "cursor"));
     this.counts = this.#cursor.read() ??
-      { done: 0, acked: 0, failed: 0, dropped: 0, damagedBytes: 0, ackedAt: 0 };
+      { done: init.countedThrough, acked: 0, failed: 0, dropped: 0, damagedBytes: 0, ackedAt: 0 };
+    const { done, acked, failed, dropped } = this.counts;
+    this.#countedBefore = done - acked - failed - dropped;
     this.cursorDamaged = this.#cursor.damaged;
     this.list = new SegmentList(this.folder);
     this.#end = new LaneTail(this.list, { open, maxRecordBytes });
@@ -75,6 +81,11 @@ export class Lane {
   /** Last sequence that was seen in the spool. */
   get tail(): number {
     return this.#end.known;
+  }
+
+  /** Records that were seen of it and are not counted elsewhere. */
+  get sent(): number {
+    return this.tail - this.#countedBefore;
   }
 
   /** The tail is known to its end. */
@@ -108,7 +119,7 @@ export class Lane {
     const time = this.#now();
     if (this.dead || (!now && time - this.#probedAt < probeEveryMs)) return;
     this.#probedAt = time;
-    const lock = this.#lockState();
+    const lock = writerLock(this.folder);
     if (lock === "held") {
       this.#freeSince = undefined;
       return;
@@ -119,17 +130,6 @@ export class Lane {
     if (now || (lock === "free" && (free >= certainAfterMs || !isProcessAlive(this.#pid, 0)))) {
       this.dead = true;
     } else if (lock === "missing" && free >= nothingYetMs) this.dead = true;
-  }
-
-  #lockState(): "held" | "free" | "missing" {
-    try {
-      using file = Deno.openSync(join(this.folder, "writer"));
-      // shared, and for a moment only: a writer that comes right now has to try twice at worst
-      return file.tryLockSync(false) ? "free" : "held";
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return "missing";
-      throw error;
-    }
   }
 
   /** The next record that is in no batch: epoch ms; 0 where there is none, or its bytes were not read yet. */

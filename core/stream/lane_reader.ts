@@ -225,7 +225,11 @@ export class LaneReader {
       }
       return this.#beginSearch(found.cause);
     }
-    if (!final) return "end";
+    if (!final) {
+      // half a record that its writer takes back is not kept
+      if (this.#offset < size) this.#setChunk(noBytes, this.#offset);
+      return "end";
+    }
     if (this.#offset < size) {
       return this.#beginSearch(
         size - this.#offset < found.needs ? "the segment ends within a record" : "torn",

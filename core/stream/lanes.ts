@@ -5,9 +5,10 @@ import type { Batch } from "./batch.ts";
 import { DamagedBytes } from "./damaged_bytes.ts";
 import { cut } from "./delivery.ts";
 import { Lane } from "./lane.ts";
+import { writerLock } from "./writer_lock.ts";
 import type { PassedDamage, Taken } from "./lane_reader.ts";
 import type { OpenSegment } from "./segment_file.ts";
-import { isLaneName } from "./spool_names.ts";
+import { isLaneName, parseSegmentName } from "./spool_names.ts";
 import type { TotalsFile } from "./totals_file.ts";
 
 /** What lanes are made with. */
@@ -58,18 +59,27 @@ export class Lanes {
     }
     for (const name of found.sort()) {
       try {
+        const through = totals.through(name);
         // counted already, but the shipper ended before its folder did
-        if (totals.has(name)) Deno.removeSync(join(streamFolder, name), { recursive: true });
-        else this.#add(name);
+        if (through !== undefined && !hasRecordsAfter(join(streamFolder, name), through)) {
+          if (writerLock(join(streamFolder, name)) !== "held") {
+            Deno.removeSync(join(streamFolder, name), { recursive: true });
+          }
+        } else this.#add(name, through ?? 0);
       } catch (error) {
         this.#init.failed(error);
       }
     }
   }
 
-  #add(name: string): void {
+  #add(name: string, countedThrough: number): void {
     const { log } = this.#init;
-    const lane = new Lane({ ...this.#init, name, damaged: (lane, damage) => this.#tellDamage(lane, damage) });
+    const lane = new Lane({
+      ...this.#init,
+      name,
+      countedThrough,
+      damaged: (lane, damage) => this.#tellDamage(lane, damage),
+    });
     if (lane.cursorDamaged) {
       log.error("the cursor of a lane is damaged: its records are shipped once more", { lane: name });
     }
@@ -161,7 +171,7 @@ export class Lanes {
   #end(lane: Lane): void {
     const { totals } = this.#init;
     const { acked, failed, dropped, damagedBytes, ackedAt } = lane.counts;
-    totals.add(lane.name, { sent: lane.tail, acked, failed, dropped, damagedBytes, ackedAt });
+    totals.add(lane.name, lane.tail, { sent: lane.sent, acked, failed, dropped, damagedBytes, ackedAt });
     this.#lanes.delete(lane.name);
     this.#ordered();
     lane.remove();
@@ -185,4 +195,12 @@ export class Lanes {
   close(): void {
     for (const lane of this.#order) lane.close();
   }
+}
+
+function hasRecordsAfter(folder: string, through: number): boolean {
+  for (const { name } of Deno.readDirSync(folder)) {
+    const segment = parseSegmentName(name);
+    if (segment !== undefined && Math.max(segment.first, segment.last) > through) return true;
+  }
+  return false;
 }

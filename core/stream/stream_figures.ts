@@ -43,7 +43,7 @@ export function streamFigures(sources: FigureSources): StreamFigures {
   let oldestAt = Infinity;
   for (const lane of lanes) {
     const { counts } = lane;
-    figures.sent += lane.tail;
+    figures.sent += lane.sent;
     figures.acked += counts.acked;
     figures.failed += counts.failed;
     figures.dropped += counts.dropped;

@@ -22,7 +22,7 @@ const rememberedLanes = 256;
 export class TotalsFile {
   readonly #path: string;
   #totals: Totals = { sent: 0, acked: 0, failed: 0, dropped: 0, damagedBytes: 0, ackedAt: 0 };
-  #lanes: string[] = [];
+  #lanes: Array<[lane: string, through: number]> = [];
 
   constructor(folder: string) {
     this.#path = join(folder, "totals");
@@ -32,9 +32,9 @@ export class TotalsFile {
     return this.#totals;
   }
 
-  /** Whether a lane is counted here already. */
-  has(lane: string): boolean {
-    return this.#lanes.includes(lane);
+  /** The last sequence of a lane that is counted here already. */
+  through(lane: string): number | undefined {
+    return this.#lanes.findLast(([name]) => name === lane)?.[1];
   }
 
   /** Reads what is there; false where that is damaged: it is put aside, and counting begins anew. */
@@ -56,12 +56,12 @@ export class TotalsFile {
     return true;
   }
 
-  /** Adds a lane and writes; throws where the disk does not take it, and then nothing is added. */
-  add(lane: string, counts: Totals): void {
+  /** Adds a lane whose last sequence is `through` and writes; throws where the disk does not take it, and then nothing is added. */
+  add(lane: string, through: number, counts: Totals): void {
     const totals = { ...this.#totals };
     for (const figure of figures) totals[figure] += counts[figure];
     totals.ackedAt = Math.max(this.#totals.ackedAt, counts.ackedAt);
-    const lanes = [...this.#lanes, lane].slice(-rememberedLanes);
+    const lanes = [...this.#lanes, [lane, through] as [string, number]].slice(-rememberedLanes);
     const temporary = `${this.#path}.new`;
     {
       using file = Deno.openSync(temporary, { write: true, create: true, truncate: true, mode: 0o600 });
@@ -75,7 +75,7 @@ export class TotalsFile {
   }
 }
 
-function parse(text: string): { totals: Totals; lanes: string[] } | undefined {
+function parse(text: string): { totals: Totals; lanes: Array<[string, number]> } | undefined {
   let value: Record<string, unknown>;
   try {
     value = JSON.parse(text);
@@ -89,5 +89,9 @@ function parse(text: string): { totals: Totals; lanes: string[] } | undefined {
     if (typeof number !== "number" || !(number >= 0)) return undefined;
     totals[figure] = number;
   }
-  return { totals: totals as Totals, lanes: value.lanes.filter((lane) => typeof lane === "string") };
+  return { totals: totals as Totals, lanes: value.lanes.filter(isLane) };
+}
+
+function isLane(value: unknown): value is [string, number] {
+  return Array.isArray(value) && typeof value[0] === "string" && typeof value[1] === "number";
 }
