@@ -53,11 +53,17 @@ export class LaneFiles {
     return this.#segment !== undefined && !this.#finished;
   }
 
-  /** Writes all of `buffer`. "full" where there is no room for the rest. Rejects, and the rest stays in `buffer`. */
-  async write(buffer: RecordBuffer): Promise<"written" | "full"> {
+  /**
+   * Writes all of `buffer`. "full" where there is no room for the rest, "busy" where others look for room all the time.
+   * Where it rejects, what is not written stays in `buffer` as well.
+   */
+  async write(buffer: RecordBuffer): Promise<"written" | "full" | "busy"> {
     if (this.#init.clock.now() >= this.#lookAt) await this.#look();
     while (buffer.records > 0) {
-      if (!this.isOpen && !await this.#open(buffer.groups[0]!.bytes)) return "full";
+      if (!this.isOpen) {
+        const opened = await this.#open(buffer.groups[0]!.bytes);
+        if (opened !== "opened") return opened;
+      }
       const piece = this.#cutPiece(buffer);
       if (piece === undefined) {
         this.#finished = true;
@@ -154,8 +160,8 @@ export class LaneFiles {
     this.#init.series.writtenBytes.add(bytes);
   }
 
-  /** Opens a segment in which a group of `bytes` fits; false where there is no room. */
-  async #open(bytes: number): Promise<boolean> {
+  /** Opens a segment in which a group of `bytes` fits. */
+  async #open(bytes: number): Promise<"opened" | "full" | "busy"> {
     await this.#settle();
     try {
       return await this.#take(bytes);
@@ -166,21 +172,21 @@ export class LaneFiles {
     }
   }
 
-  async #take(bytes: number): Promise<boolean> {
+  async #take(bytes: number): Promise<"opened" | "full" | "busy"> {
     const { room, lane, clock, sync, drop, series, segmentBytes } = this.#init;
     const needs = Math.max(segmentBytes, segmentHeaderBytes + bytes);
     const taken = await room.take(needs, drop, {
       before: () => this.#complete(),
       make: () => SegmentWriter.create(lane.folder, this.#next, clock.epoch()),
     });
-    if (!taken) return false;
+    if (typeof taken === "string") return taken;
     series.dropped.add(taken.dropped);
     this.#segment = taken.made;
     this.#finished = false;
     if (needs > segmentBytes) this.#release = taken.release;
     else taken.release();
     this.#named = false;
-    if (sync !== "always") return true;
+    if (sync !== "always") return "opened";
     try {
       await this.#syncNames();
     } catch (error) {
@@ -189,7 +195,7 @@ export class LaneFiles {
       this.#release = undefined;
       throw error;
     }
-    return true;
+    return "opened";
   }
 
   async #syncNames(): Promise<void> {
@@ -231,7 +237,7 @@ export class LaneFiles {
     // What is left of it may still be read.
     await this.#complete().catch(() => {});
     this.#aboveNamed = false;
-    lane.restore();
+    await lane.restore();
   }
 }
 

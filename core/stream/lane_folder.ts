@@ -45,8 +45,9 @@ export class LaneFolder {
     return await samePlace(this.#writer, join(this.folder, "writer"));
   }
 
-  /** Makes folder and lock again. Throws where that cannot be done. */
-  restore(): void {
+  /** Makes folder and lock again where they are not in their places. Rejects where that cannot be done. */
+  async restore(): Promise<void> {
+    if (await this.isThere()) return;
     const writer = lock(this.folder);
     if (!writer) throw new Error(`Cannot write the lane ${this.folder} again: somebody holds its lock`);
     close(this.#writer);

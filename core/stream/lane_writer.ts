@@ -53,6 +53,8 @@ export const maxWaitMs = 60_000;
 export const deadlineSpreadMs = 100;
 /** After a failure offered records are refused for so long; then one may try again. */
 const brokenMs = 100;
+/** Others who look for room for so long without a break are as good as none. */
+const busyMs = 2000;
 /** Time that close() gives what waits. */
 const closeMs = 1000;
 
@@ -73,6 +75,8 @@ export class LaneWriter {
   #lookAt = -Infinity;
   #brokenUntil = -Infinity;
   #trouble = "";
+  /** Monotonic ms since when others held the lock each time. */
+  #busySince = Infinity;
   #closing: Promise<void> | undefined;
   #scheduled = false;
   #stopTimer: (() => void) | undefined;
@@ -262,8 +266,10 @@ export class LaneWriter {
     const { files, clock, series } = this.#init;
     const begun = clock.now();
     try {
-      if (!files.isOpen && clock.now() < this.#lookAt) return this.#park(buffer);
-      if (await files.write(buffer) === "full") return this.#park(buffer);
+      if (!files.isOpen && clock.now() < this.#lookAt) return this.#park(buffer, "full");
+      const outcome = await files.write(buffer);
+      if (outcome !== "written") return this.#park(buffer, outcome);
+      this.#busySince = Infinity;
       this.#full = false;
       this.#lookAt = -Infinity;
       this.#recovered();
@@ -290,12 +296,17 @@ export class LaneWriter {
     else this.#stopTimer ??= this.#init.clock.after(offerMs, () => this.#commit());
   }
 
-  #park(buffer: RecordBuffer): void {
+  #park(buffer: RecordBuffer, why: "full" | "busy"): void {
     const { clock, log, full } = this.#init;
+    this.#parked = true;
+    if (why === "full") this.#busySince = Infinity;
+    else {
+      this.#busySince = Math.min(this.#busySince, clock.now());
+      if (clock.now() - this.#busySince < busyMs && !this.#closing) return this.#startTick();
+    }
     if (clock.now() >= this.#lookAt) this.#lookAt = clock.now() + lookAgainMs;
     if (!this.#full) log.warn("the spool is full", { full });
     this.#full = true;
-    this.#parked = true;
     if (full !== "block" || this.#closing) this.#drop(buffer, (group) => group.sent !== null, "full");
     this.#expire();
     if (buffer.records === 0) this.#done(buffer);

@@ -9,7 +9,7 @@ import { samePlace } from "./lane_folder.ts";
 import { readSegmentHeader, segmentHeaderBytes } from "./record_codec.ts";
 import { isLaneName, parseSegmentName } from "./spool_names.ts";
 
-const lockTriesMs = [1, 2, 4, 8, 16, 32] as const;
+const lockTriesMs = [1, 1, 2, 2, 4, 4, 8, 8, 16, 16] as const;
 
 export interface RoomInit {
   /** The stream's. */
@@ -59,19 +59,19 @@ export class Room {
   }
 
   /**
-   * Where `bytes` more fit, calls `make` while nobody else can take them. Undefined where they do not fit, or others hold
-   * the lock all the time. `drop`: gives up the oldest segments for it.
+   * Where `bytes` more fit, calls `make` while nobody else can take them. "full" where they do not fit, "busy" where others
+   * hold the lock all the time. `drop`: gives up the oldest segments for it.
    */
-  async take<T>(bytes: number, drop: boolean, taking: Taking<T>): Promise<TakenRoom<T> | undefined> {
+  async take<T>(bytes: number, drop: boolean, taking: Taking<T>): Promise<TakenRoom<T> | "full" | "busy"> {
     const file = await this.#lock();
-    if (!file) return undefined;
+    if (!file) return "busy";
     const release = () => this.#unlock(file);
     try {
       await taking.before();
       const dropped = await this.#fits(bytes, drop);
       if (dropped === undefined) {
         release();
-        return undefined;
+        return "full";
       }
       return { made: await taking.make(), dropped, release };
     } catch (error) {
