@@ -36,6 +36,8 @@ export { replyMeta } from "./protocols/thrift/reply_meta.ts";
 export { ThriftException } from "./protocols/thrift/thrift_exception.ts";
 export { ManifestError, type RunOptions, type Service } from "./core/supervisor/run.ts";
 export { Multipart, multipart, ZmqMessage } from "./protocols/zmq/message.ts";
+export type { KafkaBatchHandler, KafkaHandler } from "./protocols/kafka/handler.ts";
+export type { KafkaRecord } from "./protocols/kafka/record.ts";
 export type { ZmqHandler } from "./protocols/zmq/handler.ts";
 export { weirVersion as version } from "./core/version.ts";
 
@@ -52,11 +54,16 @@ export function run(manifest: string | object, options: RunOptions = {}): Promis
 async function parts() {
   const { protocols, serverFilters, upstreamParts } = await import("./protocols.ts");
   const watchEndpoints = async () => (await import("./governance/discovery/mod.ts")).watchEndpoints;
-  return { protocols, filters: serverFilters, upstreams: upstreamParts, watchEndpoints };
+  return { protocols, filters: serverFilters, upstreams: upstreamParts, watchEndpoints, sinks };
+}
+
+async function sinks() {
+  return (await import("./sinks.ts")).sinks;
 }
 
 if (import.meta.main) {
   const { main } = await import("./core/cli/main.ts");
   const { callCommand } = await import("./protocols/thrift/call_command.ts");
-  Deno.exit(await main(Deno.args, undefined, [callCommand]));
+  const { spoolCommand } = await import("./core/cli/spool_command.ts");
+  Deno.exit(await main(Deno.args, undefined, [callCommand, spoolCommand(sinks)]));
 }

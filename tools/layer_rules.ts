@@ -15,6 +15,7 @@ const forbidden: Record<string, readonly string[]> = {
 export const childEntries: readonly string[] = [
   "worker.ts",
   "governor.ts",
+  "shipper.ts",
   "core/pool/thread_main.ts",
   "core/supervisor/acceptor.ts",
 ];

@@ -4,7 +4,6 @@ import type { Log } from "../context.ts";
 import type { Plan, StreamPlan } from "../manifest/plan.ts";
 import type { SeriesWriter } from "../series_writer.ts";
 import type { MakeSink, StreamFigures } from "./contract.ts";
-import { streamSinks } from "../manifest/schema_stream.ts";
 import { StreamShipper } from "./stream_shipper.ts";
 
 /** What a shipper is made with. */
@@ -56,8 +55,8 @@ export function startShipper(init: ShipperInit): Shipper {
 }
 
 async function loadSink(sinks: ShipperInit["sinks"], plan: StreamPlan): Promise<MakeSink> {
-  const kind = streamSinks.find((key) => plan[key] !== undefined);
-  const load = kind === undefined ? undefined : sinks[kind];
-  if (load === undefined) throw new TypeError(`Cannot ship to ${kind ?? "nothing"}: there is no such sink`);
-  return await load();
+  // Not the list of the schema: that would load the schema library.
+  const kind = Object.keys(sinks).find((key) => plan[key as keyof StreamPlan] !== undefined);
+  if (kind === undefined) throw new TypeError("Cannot ship records: nothing is given that sends them there");
+  return await sinks[kind]!();
 }
