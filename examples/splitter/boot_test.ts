@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { bootService } from "../boot_service.ts";
+import { bootService, isOk } from "../boot_service.ts";
 
 const manifest = "examples/splitter/service.yaml";
 
@@ -69,6 +69,8 @@ Deno.test("examples/splitter answers in which experiments and groups a user is",
 
 Deno.test("examples/splitter records every answer", async () => {
   await using service = await bootService(manifest, { port: 24300, path: "/split?user=warm" });
+  // Records of a service that stops before its shipper is there would wait for the next start.
+  await service.waitFor("it is ready", () => isOk(`${service.metaUrl}/readyz`));
   const lineOf = ({ user, version, experiments }: Answered) => {
     const groups = experiments.map(({ layer, experiment, group }) => `${layer}/${experiment}/${group}`);
     return JSON.stringify({ user, version, groups });
