@@ -1,0 +1,183 @@
+/** Streams of a real service: what handlers and logs put into them gets out, whatever happens to the processes. */
+import assert from "node:assert/strict";
+import { run } from "../../mod.ts";
+import { freePort } from "./free_port.ts";
+import { WeirProcess } from "./weir_process.ts";
+
+const handler = new URL("./testdata/shipped_handlers.ts", import.meta.url).pathname;
+const accessToStream = {
+  sinks: { requests: { stream: "requests" } },
+  routes: [{ match: "access.*", to: ["requests"], only: true }],
+};
+
+/** A manifest whose streams go to files of their names. */
+function manifestOf(port: number, names: string[], more: Record<string, unknown> = {}) {
+  return {
+    service: "shipping",
+    workers: { count: 2, drain: "20s" },
+    meta: false,
+    listeners: { api: { protocol: "http", listen: `127.0.0.1:${port}`, handler } },
+    logs: { routes: [{ match: "access.*", level: "error", to: ["console"], only: true }] },
+    streams: Object.fromEntries(names.map((name) => [name, { file: `./${name}.jsonl` }])),
+    ...more,
+  };
+}
+
+function lines(folder: string, name: string): Array<Record<string, unknown>> {
+  let text = "";
+  try {
+    text = Deno.readTextFileSync(`${folder}/${name}.jsonl`);
+  } catch {
+    // Nothing came yet.
+  }
+  return text.split("\n").slice(0, -1).map((line) => JSON.parse(line));
+}
+
+/** The numbers in the file of stream `name`, ascending. */
+function numbers(folder: string, name: string): number[] {
+  return lines(folder, name).map(({ n }) => Number(n)).sort((a, b) => a - b);
+}
+
+function upTo(count: number): number[] {
+  return Array.from({ length: count }, (_, index) => index);
+}
+
+/** Has the service send numbers; rejects unless it says that it did. */
+async function send(port: number, stream: string, from: number, count: number, wait = 0): Promise<void> {
+  const query = `from=${from}&count=${count}&wait=${wait}`;
+  const response = await fetch(`http://127.0.0.1:${port}/${stream}?${query}`);
+  assert.equal(`${response.status} ${await response.text()}`, "200 sent");
+}
+
+async function shipperOf(weir: WeirProcess) {
+  const { children } = await weir.status();
+  return children.find(({ role, state }) => role === "shipper" && state === "ready");
+}
+
+Deno.test("a service ships what its handlers send, all of it before it ends, after its workers", async () => {
+  const port = freePort();
+  const meta = { listen: `127.0.0.1:${freePort()}` };
+  await using weir = await WeirProcess.start({ manifest: manifestOf(port, ["records"], { meta }) });
+  await Promise.all(upTo(20).map((index) => send(port, "records", index * 50, 50)));
+  assert.equal(await weir.stop(), 0);
+  assert.deepEqual(numbers(weir.folder, "records"), upTo(1000));
+  const order = [...weir.text.matchAll(/"message":"(\w+) \d (drains|is gone)"/g)].map(([, role, what]) =>
+    `${role} ${what}`
+  );
+  assert.deepEqual(order.slice(-4), [
+    "shipper drains",
+    "shipper is gone",
+    "governor drains",
+    "governor is gone",
+  ]);
+  assert.deepEqual(order.slice(0, 4).sort(), [
+    "worker drains",
+    "worker drains",
+    "worker is gone",
+    "worker is gone",
+  ]);
+  assert.equal(weir.records("shipper 1 has shipped all records").length, 1);
+});
+
+Deno.test("a shipper that is killed or stopped is replaced, its service goes on, and no record is lost", async () => {
+  const port = freePort();
+  const manifest = manifestOf(port, ["records"], { workers: { count: 2, drain: "20s", hang: "1s" } });
+  await using weir = await WeirProcess.start({ manifest });
+  const workers = (await weir.workers()).map(({ pid }) => pid);
+  let from = 0;
+  for (const signal of ["SIGKILL", "SIGSTOP"] as const) {
+    const former = await weir.until("there is a shipper", () => shipperOf(weir));
+    await send(port, "records", from, 500);
+    Deno.kill(former.pid, signal);
+    await send(port, "records", from + 500, 500);
+    from += 1000;
+    await weir.until("it is replaced", async () => {
+      const found = await shipperOf(weir);
+      return found !== undefined && found.pid !== former.pid;
+    }, 30_000);
+    await weir.until("all is there", () => new Set(numbers(weir.folder, "records")).size === from, 30_000);
+  }
+  const { exits } = await weir.status();
+  assert.deepEqual(exits.map(({ role, expected }) => `${role} ${expected}`), [
+    "shipper false",
+    "shipper false",
+  ]);
+  assert.deepEqual((await weir.workers()).map(({ pid }) => pid), workers);
+  assert.equal(await weir.stop(), 0);
+  assert.deepEqual([...new Set(numbers(weir.folder, "records"))], upTo(from));
+});
+
+Deno.test("a reload adds streams, and ships what the old workers send to streams that it removes", async () => {
+  const port = freePort();
+  await using weir = await WeirProcess.start({ manifest: manifestOf(port, ["a"]) });
+  await send(port, "a", 0, 10);
+  await weir.writeManifest(manifestOf(port, ["a", "b"]));
+  assert.equal((await weir.reload()).ok, true);
+  await send(port, "a", 10, 10);
+  await send(port, "b", 0, 10);
+  await weir.until(
+    "both are shipped",
+    () => numbers(weir.folder, "a").length >= 20 && numbers(weir.folder, "b").length >= 10,
+  );
+  const slow = send(port, "a", 20, 10, 2000);
+  await weir.until("an old worker has work", () => weir.text.includes("a slow sender waits"));
+  await weir.writeManifest(manifestOf(port, ["b"]));
+  assert.equal((await weir.reload()).ok, true);
+  await slow;
+  await weir.until("its records are shipped", () => numbers(weir.folder, "a").length >= 30);
+  assert.deepEqual(numbers(weir.folder, "a"), upTo(30));
+  await weir.writeManifest(manifestOf(port, []));
+  assert.equal((await weir.reload()).ok, true);
+  assert.equal(await shipperOf(weir), undefined);
+  assert.equal(await weir.stop(), 0);
+});
+
+Deno.test("a service whose records nobody takes serves, says what is left, and the next one ships it", async () => {
+  const port = freePort();
+  const streams = { records: { file: "./service.yaml/no-folder.jsonl" } };
+  const workers = { count: 2, drain: "1s" };
+  await using weir = await WeirProcess.start({ manifest: manifestOf(port, [], { streams, workers }) });
+  await send(port, "records", 0, 100);
+  assert.equal(await weir.stop(), 0, "what waits on disk is no failure");
+  assert.deepEqual(weir.records("shipper 1 leaves records in the spool").map(({ records }) => records), [
+    { records: 100 },
+  ]);
+  const spool = { directory: `${weir.folder}/spool` };
+  const next = { records: { file: "./records.jsonl", spool } };
+  await using again = await WeirProcess.start({ manifest: manifestOf(port, [], { streams: next }) });
+  await again.until("it is shipped", () => numbers(again.folder, "records").length >= 100, 30_000);
+  assert.deepEqual(numbers(again.folder, "records"), upTo(100));
+});
+
+Deno.test("an access log that goes to a stream has a record per request, the last ones among them", async () => {
+  const port = freePort();
+  const manifest = manifestOf(port, ["records", "requests"], { logs: accessToStream });
+  await using weir = await WeirProcess.start({ manifest });
+  for (const index of upTo(50)) await send(port, "records", index, 1);
+  assert.equal(await weir.stop(), 0);
+  const found = lines(weir.folder, "requests");
+  assert.deepEqual(
+    found.map(({ request }) => Number(/from=(\d+)/.exec(String(request))![1])).sort((a, b) => a - b),
+    upTo(50),
+  );
+  assert.ok(found.every(({ logger, status }) => logger === "access.api" && status === 200));
+  assert.doesNotMatch(weir.text, /access\.api/);
+});
+
+Deno.test("run() with inProcess ships handlers' records and access lines, all of them before it ends", async () => {
+  const port = freePort();
+  const folder = await Deno.makeTempDir({ prefix: "weir-system-" });
+  try {
+    const path = `${folder}/service.yaml`;
+    const manifest = manifestOf(port, ["records", "requests"], { logs: accessToStream });
+    await Deno.writeTextFile(path, JSON.stringify(manifest));
+    const service = await run(path, { inProcess: true });
+    await send(port, "records", 0, 100);
+    await send(port, "records", 100, 100);
+    assert.equal((await service.stop()).code, 0);
+    assert.deepEqual(numbers(folder, "records"), upTo(200));
+    assert.equal(lines(folder, "requests").length, 2);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
