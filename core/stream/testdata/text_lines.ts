@@ -1,13 +1,19 @@
-/** Lines of a text; the last one without an end is none. */
-export class TextLineStream extends TransformStream<string, string> {
+/** Bytes to lines. */
+export class TextLineStream implements ReadableWritablePair<string, Uint8Array<ArrayBuffer>> {
+  readonly readable: ReadableStream<string>;
+  readonly writable: WritableStream<Uint8Array<ArrayBuffer>>;
+
   constructor() {
+    const decoder = new TextDecoder();
     let rest = "";
-    super({
-      transform(chunk, controller) {
-        const lines = (rest + chunk).split("\n");
+    const { readable, writable } = new TransformStream<Uint8Array<ArrayBuffer>, string>({
+      transform(bytes, controller) {
+        const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n");
         rest = lines.pop()!;
-        for (const line of lines) controller.enqueue(line);
+        lines.forEach((line) => controller.enqueue(line));
       },
     });
+    this.readable = readable;
+    this.writable = writable;
   }
 }
