@@ -49,6 +49,10 @@ async function send(port: number, stream: string, from: number, count: number, w
   assert.equal(`${response.status} ${await response.text()}`, "200 sent");
 }
 
+function niceOf(pid: number): number {
+  return Number(Deno.readTextFileSync(`/proc/${pid}/stat`).split(") ")[1]!.split(" ")[16]);
+}
+
 async function shipperOf(weir: WeirProcess) {
   const { children } = await weir.status();
   return children.find(({ role, state }) => role === "shipper" && state === "ready");
@@ -147,6 +151,23 @@ Deno.test("a service whose records nobody takes serves, says what is left, and t
   await using again = await WeirProcess.start({ manifest: manifestOf(port, [], { streams: next }) });
   await again.until("it is shipped", () => numbers(again.folder, "records").length >= 100, 30_000);
   assert.deepEqual(numbers(again.folder, "records"), upTo(100));
+});
+
+Deno.test("a shipper steps back behind the workers, and its figures come as snapshots where nothing is mapped", async () => {
+  const [port, metaPort] = [freePort(), freePort()];
+  const manifest = manifestOf(port, ["records"], { meta: { listen: `127.0.0.1:${metaPort}` } });
+  await using weir = await WeirProcess.start({ manifest, modes: { stats: "snapshot", control: "tcp" } });
+  const { children } = await weir.status();
+  const niceness = Object.fromEntries(children.map(({ role, pid }) => [role, niceOf(pid)]));
+  assert.equal(niceness.shipper, niceness.governor);
+  assert.equal(niceness.shipper! - niceness.worker!, 5);
+  await send(port, "records", 0, 10);
+  await weir.until("the governor knows it", async () => {
+    const text = await (await fetch(`http://127.0.0.1:${metaPort}/metrics`)).text();
+    return /^weir_stream_acked_total\{.*stream="records".*\} 10$/m.test(text);
+  });
+  assert.deepEqual((await weir.status()).exits, [], "snapshots are heartbeats, too");
+  assert.equal(await weir.stop(), 0);
 });
 
 Deno.test("an access log that goes to a stream has a record per request, the last ones among them", async () => {
