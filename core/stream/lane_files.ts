@@ -40,6 +40,8 @@ export class LaneFiles {
   #release: (() => void) | undefined;
   /** The disk has the names of the folders above the lane. */
   #aboveNamed = false;
+  /** Files are gone and could not be made again yet. */
+  #gone = false;
   /** It has the names of the lane's files. */
   #named = true;
 
@@ -232,12 +234,16 @@ export class LaneFiles {
 
   async #restore(): Promise<void> {
     const { lane, log, series } = this.#init;
-    log.error("files of the lane are gone; what was not shipped of it is lost", { lane: lane.name });
-    series.restored.add();
+    if (!this.#gone) {
+      log.error("files of the lane are gone; what was not shipped is lost", { lane: lane.name });
+    }
+    this.#gone = true;
     // What is left of it may still be read.
     await this.#complete().catch(() => {});
     this.#aboveNamed = false;
     await lane.restore();
+    this.#gone = false;
+    series.restored.add();
   }
 }
 

@@ -86,6 +86,8 @@ export class LaneWriter {
   /** Something was written since the last sync. */
   #unsynced = false;
   #idle: (() => void) | undefined;
+  /** Made once: to refuse must cost nothing. */
+  readonly #refusals: Partial<Record<RefusedReason, Promise<never>>> = {};
   readonly #scratch = new Uint8Array(256);
   readonly #parts: { -readonly [key in keyof RecordParts]: RecordParts[key] } = {
     value: "",
@@ -116,7 +118,8 @@ export class LaneWriter {
     const parts = this.#prepare(this.#init.prepare(record), options);
     if (this.#closing) return this.#refuse("closed");
     if (
-      this.#full && this.#init.full !== "block" && (this.#parked || this.#init.clock.now() < this.#lookAt)
+      this.#full && this.#init.full !== "block" &&
+      (this.#writing !== undefined || this.#init.clock.now() < this.#lookAt)
     ) {
       return this.#refuse("full");
     }
@@ -208,7 +211,7 @@ export class LaneWriter {
     if (this.#closing) return "closed";
     if (this.#queue.size > 0) return "buffer";
     if (!this.#full && this.#trouble === "") return undefined;
-    if (this.#parked) return "full";
+    if (this.#full && this.#writing !== undefined) return "full";
     const now = this.#init.clock.now();
     return this.#full && now < this.#lookAt ? "full" : now < this.#brokenUntil ? "failed" : undefined;
   }
@@ -225,6 +228,10 @@ export class LaneWriter {
 
   #refuse(reason: RefusedReason): Promise<never> {
     this.#init.series.refused[reason].add();
+    return this.#refusals[reason] ??= this.#refusal(reason);
+  }
+
+  #refusal(reason: RefusedReason): Promise<never> {
     const refused = Promise.reject(this.#errorOf(reason));
     refused.catch(() => {});
     return refused;
@@ -309,8 +316,9 @@ export class LaneWriter {
     this.#full = true;
     if (full !== "block" || this.#closing) this.#drop(buffer, (group) => group.sent !== null, "full");
     this.#expire();
-    if (buffer.records === 0) this.#done(buffer);
-    else this.#startTick();
+    if (buffer.records === 0) return this.#done(buffer);
+    this.#startTick();
+    if (this.#closing) this.#idle?.();
   }
 
   #startTick(): void {

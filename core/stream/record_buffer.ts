@@ -22,8 +22,10 @@ export interface RecordGroup {
   records: number;
   /** Settled when its records are written or not; null where nobody waits. */
   readonly sent: PromiseWithResolvers<void> | null;
-  /** Epoch ms of the first deadline among its senders. */
+  /** Epoch ms of the earliest deadline among its senders. */
   deadline: number;
+  /** That of its first sender, near which the others' are. */
+  readonly base: number;
 }
 
 /** The parts of a record before it is in a buffer. */
@@ -194,8 +196,8 @@ export class RecordBuffer {
     const last = this.#groups.at(-1);
     if (
       last !== undefined && (last.sent !== null) === waits && last.bytes + bytes <= this.#limits.groupBytes &&
-      (!waits || last.deadline === deadline ||
-        Math.abs(last.deadline - deadline) <= this.#limits.deadlineSpreadMs)
+      (!waits || last.base === deadline ||
+        Math.abs(last.base - deadline) <= this.#limits.deadlineSpreadMs)
     ) {
       last.bytes += bytes;
       last.records++;
@@ -205,7 +207,7 @@ export class RecordBuffer {
     const sent = waits ? Promise.withResolvers<void>() : null;
     // Who sends and does not wait must not end the process.
     sent?.promise.catch(ignore);
-    const group: RecordGroup = { bytes, records: 1, sent, deadline };
+    const group: RecordGroup = { bytes, records: 1, sent, deadline, base: deadline };
     this.#groups.push(group);
     return group;
   }

@@ -1,6 +1,5 @@
 /** What happens to a spool when processes are killed, disks are full and many write at once: with processes of their own. */
 import assert from "node:assert/strict";
-import { TextLineStream } from "./testdata/text_lines.ts";
 import type { ChildOptions } from "./testdata/spool_child.ts";
 import { readLanes, type ReadRecord, recordsOf } from "./testdata/spool_files.ts";
 import { bytesOfSegments, startWriting } from "./testdata/writing.ts";
@@ -36,8 +35,14 @@ async function endOf(process: Deno.ChildProcess): Promise<Ended> {
   return end;
 }
 
-function linesOf(process: Deno.ChildProcess): ReadableStream<string> {
-  return process.stdout.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream());
+/** Whole ones: what a killed process began to say is none. */
+async function* linesOf(process: Deno.ChildProcess): AsyncGenerator<string> {
+  let rest = "";
+  for await (const chunk of process.stdout.pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + chunk).split("\n");
+    rest = lines.pop()!;
+    yield* lines;
+  }
 }
 
 const idOf = ({ text }: ReadRecord): string => {
