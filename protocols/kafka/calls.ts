@@ -47,7 +47,7 @@ const turnMs = 5;
 /** Waits before a call that was not let in is tried again, doubling. */
 const refusedMs = { first: 50, longest: 1000 };
 /** Wait before dead letters that could not be written are tried again. */
-const unburiedMs = 5000;
+const unburiedMs = 2000;
 
 /** See the module's header. */
 export class Calls {

@@ -26,7 +26,7 @@ const hurryMs = 20;
 /** While nothing is wanted of a broker, ms. */
 const idleMs = 1000;
 /** After a failure, doubling. */
-const backoffMs = { first: 100, longest: 5000 };
+const backoffMs = { first: 100, longest: 2000 };
 /** Leaders are asked for no more often, ms. */
 const leadersMs = 500;
 

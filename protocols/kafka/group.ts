@@ -40,7 +40,7 @@ export interface GroupSetup {
 const protocols = ["roundrobin", "range"];
 const longestHeartbeatMs = 3000;
 /** After a failure, doubling. */
-const backoffMs = { first: 250, longest: 10_000 };
+const backoffMs = { first: 250, longest: 3000 };
 /** How often the leader of the group looks whether the topic has got more partitions. */
 const metadataMs = 60_000;
 /** Ticks are not more frequent. */
