@@ -7,7 +7,7 @@ import { thriftTargets } from "./thrift_targets.ts";
 // deno-lint-ignore no-explicit-any
 type AnyTarget = Target<any>;
 
-/** All parsers; a full run has a million and more cases of Thrift, and a million of the others. */
+/** All parsers; a full run has a million and more cases of Thrift, and two million of the others. */
 export async function targets(): Promise<AnyTarget[]> {
   return [...await thriftTargets(), ...await otherTargets(), ...spoolTargets()];
 }
