@@ -42,6 +42,9 @@ const metadataMs = 1000;
 const longestStretchMs = 2 ** 31;
 const closeMs = 1000;
 
+/** The header that says which record it is, so that repeats can be told: `<lane>/<sequence>`. */
+const identityName = Buffer.from("weir-id");
+
 /** Makes the sink of a stream whose plan has `kafka`. Throws TypeError where it has none, or no address of Kafka's. */
 export const makeKafkaSink: MakeSink = (init) => {
   const { kafka } = init.plan;
@@ -147,14 +150,14 @@ class KafkaSink implements Sink {
     const turn = this.#turn = (this.#turn + 1) & 0x7fffffff;
     const messages: MessageToProduce[] = new Array(records.length);
     for (let i = 0; i < records.length; i++) {
-      const { key, value, headers, timestamp } = records[i]!;
+      const { key, value, timestamp } = records[i]!;
       messages[i] = {
         topic,
         // Taken modulo the number of partitions.
         partition: key === null ? turn : murmur2(key),
         key: key === null ? undefined : bufferOf(key),
         value: bufferOf(value),
-        headers: headersOf(headers),
+        headers: headersOf(records[i]!),
         timestamp: BigInt(Math.trunc(timestamp)),
       };
     }
@@ -266,10 +269,10 @@ function refusedOf({ responses }: Failure, messages: readonly MessageToProduce[]
   return [...refused].sort((a, b) => a - b);
 }
 
-function headersOf(headers: Readonly<Record<string, string>>): Map<Buffer, Buffer> | undefined {
-  let found: Map<Buffer, Buffer> | undefined;
-  for (const name in headers) (found ??= new Map()).set(Buffer.from(name), Buffer.from(headers[name]!));
-  return found;
+function headersOf({ lane, sequence, headers }: OutgoingRecord): Map<Buffer, Buffer> {
+  const found = new Map<Buffer, Buffer>();
+  for (const name in headers) found.set(Buffer.from(name), Buffer.from(headers[name]!));
+  return found.set(identityName, Buffer.from(`${lane}/${sequence}`));
 }
 
 /** The same bytes, not a copy. */
