@@ -1,6 +1,9 @@
 /** The bytes of a spool: single records, with checksums that were made right again, and whole segments read past damage. */
 import assert from "node:assert/strict";
 import { crc32 } from "node:zlib";
+import { Batch } from "../../core/stream/batch.ts";
+import type { Lane } from "../../core/stream/lane.ts";
+import { LaneReader } from "../../core/stream/lane_reader.ts";
 import {
   type Found,
   readRecord,
@@ -8,7 +11,9 @@ import {
   recordPrefixBytes,
   segmentHeaderBytes,
 } from "../../core/stream/record_codec.ts";
+import type { SegmentList } from "../../core/stream/segment_list.ts";
 import { SegmentReader } from "../../core/stream/segment_reader.ts";
+import type { SegmentFile } from "../../core/stream/segment_file.ts";
 import { type MadeRecord, segmentBytes } from "../../core/stream/testdata/make_spool.ts";
 import { type Case, samplesOf } from "./mutation.ts";
 import type { Target, Verdict } from "./target.ts";
@@ -36,8 +41,14 @@ const records: readonly MadeRecord[] = [
 ];
 
 /** All of them. */
-export function spoolTargets(): Target[] {
-  return [oneRecord("spool records", false), oneRecord("spool records, sums made right", true), segments()];
+// deno-lint-ignore no-explicit-any
+export function spoolTargets(): Target<any>[] {
+  return [
+    oneRecord("spool records", false),
+    oneRecord("spool records, sums made right", true),
+    segments(),
+    lanes(),
+  ];
 }
 
 /** One record, and what stands behind it. */
@@ -91,12 +102,7 @@ function segments(): Target {
     [records, records.slice(2, 3), records.slice(0, 3)].map((some) => segmentBytes(1, some).bytes),
   );
   const read = ({ bytes }: Case<undefined>): Verdict => {
-    const file = {
-      look: () => ({ size: bytes.length, links: 1 }),
-      read: (offset: number, length: number) => bytes.slice(offset, offset + length),
-      close() {},
-    };
-    const reader = new SegmentReader(file, { first: 1, last: 0 });
+    const reader = new SegmentReader(inMemory(bytes), { first: 1, last: 0 });
     let accounted = Math.min(segmentHeaderBytes, bytes.length);
     let found = 0;
     for (const { offset } of reader) {
@@ -113,4 +119,62 @@ function segments(): Target {
     return isDamaged ? "refused" : found === 0 ? "waiting" : "accepted";
   };
   return { name: "spool segments", cases: 100_000, corpus, read };
+}
+
+function inMemory(bytes: Uint8Array): SegmentFile {
+  return {
+    look: () => ({ size: bytes.length, links: 1 }),
+    read: (offset, length) => bytes.slice(offset, offset + length),
+    close() {},
+  };
+}
+
+const mostTurns = 1000;
+
+/** A complete segment as the shipper reads it: every sequence comes to exactly one end, in order, and it comes to its own. */
+function lanes(): Target<number> {
+  const corpus = [records.length, 1, 4].map((count) => ({
+    bytes: segmentBytes(1, records.slice(0, count)).bytes,
+    meta: count,
+  }));
+  const read = ({ bytes, meta: last }: Case<number>): Verdict => {
+    let now = 0;
+    const list = {
+      folder: "",
+      segments: [{ file: "s", first: 1, last, bytes: bytes.length }],
+      listings: 0,
+      listedAt: 0,
+      refresh: () => void (list.listings++, list.listedAt = now),
+    };
+    const lane = { name: "worker1-1-a", dead: true, tail: 0 } as unknown as Lane;
+    const reader = new LaneReader({
+      lane,
+      list: list as unknown as SegmentList,
+      done: 0,
+      maxRecordBytes,
+      open: () => inMemory(bytes),
+      now: () => now += 100,
+      damaged() {},
+    });
+    let read = 0;
+    let taken = 0;
+    let lost = 0;
+    let turns = 0;
+    while (!reader.ended) {
+      assert.ok(turns++ < mostTurns, "it comes to no end");
+      const batch = new Batch({ records: 3, bytes: 4096 });
+      reader.take(batch, 2);
+      for (const { sequence } of batch.records) {
+        // A piece of another segment may go on where this one ends: its records are as good as any.
+        assert.ok(sequence > read && sequence <= records.length);
+        read = sequence;
+      }
+      const slice = batch.slices.get(lane);
+      lost += (slice?.failed ?? 0) + (slice?.dropped ?? 0);
+      taken += batch.records.length;
+    }
+    assert.equal(taken + lost, Math.max(read, last));
+    return lost > 0 ? "refused" : "accepted";
+  };
+  return { name: "spool lanes", cases: 100_000, corpus, read };
 }
