@@ -7,7 +7,7 @@ import { WeirProcess } from "./weir_process.ts";
 const handler = new URL("./testdata/shipped_handlers.ts", import.meta.url).pathname;
 const accessToStream = {
   sinks: { requests: { stream: "requests" } },
-  routes: [{ match: "access.*", to: ["requests"], only: true }],
+  routes: ["access.*", "worker"].map((match) => ({ match, to: ["requests"], only: true })),
 };
 
 /** A manifest whose streams go to files of their names. */
@@ -170,18 +170,21 @@ Deno.test("a shipper steps back behind the workers, and its figures come as snap
   assert.equal(await weir.stop(), 0);
 });
 
-Deno.test("an access log that goes to a stream has a record per request, the last ones among them", async () => {
+Deno.test("an access log that goes to a stream has a record per request, and the workers' last words", async () => {
   const port = freePort();
   const manifest = manifestOf(port, ["records", "requests"], { logs: accessToStream });
   await using weir = await WeirProcess.start({ manifest });
   for (const index of upTo(50)) await send(port, "records", index, 1);
   assert.equal(await weir.stop(), 0);
-  const found = lines(weir.folder, "requests");
+  const all = lines(weir.folder, "requests");
+  const found = all.filter(({ logger }) => logger === "access.api");
+  const last = all.filter(({ message }) => message === "drained").map(({ process }) => process);
+  assert.deepEqual(last.sort(), ["worker-1", "worker-2"], "what a worker says at its end");
   assert.deepEqual(
     found.map(({ request }) => Number(/from=(\d+)/.exec(String(request))![1])).sort((a, b) => a - b),
     upTo(50),
   );
-  assert.ok(found.every(({ logger, status }) => logger === "access.api" && status === 200));
+  assert.ok(found.every(({ status }) => status === 200));
   assert.doesNotMatch(weir.text, /access\.api/);
 });
 
@@ -197,7 +200,8 @@ Deno.test("run() with inProcess ships handlers' records and access lines, all of
     await send(port, "records", 100, 100);
     assert.equal((await service.stop()).code, 0);
     assert.deepEqual(numbers(folder, "records"), upTo(200));
-    assert.equal(lines(folder, "requests").length, 2);
+    const what = lines(folder, "requests").map(({ logger, message }) => message ?? logger);
+    assert.deepEqual(what, ["access.api", "access.api", "drained"]);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
