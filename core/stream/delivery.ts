@@ -49,6 +49,8 @@ export class Delivery {
   /** Ends what is waited for now. */
   #abandon: () => void = () => {};
   #failures = 0;
+  /** The log says that the sink does not take records. */
+  #told = false;
   #loggedAt = -Infinity;
 
   constructor(init: DeliveryInit) {
@@ -124,9 +126,9 @@ export class Delivery {
       const startedAt = clock.now();
       try {
         await this.#sendOnce(records);
-        if (this.#failures > 0) log.info("the sink takes records again", { tries: this.#failures });
+        if (this.#told) log.info("the sink takes records again", { tries: this.#failures });
         this.#failures = 0;
-        this.#loggedAt = -Infinity;
+        this.#told = false;
         this.#init.sent(clock.now() - startedAt, records.length);
         return undefined;
       } catch (error) {
@@ -136,7 +138,7 @@ export class Delivery {
           return error;
         }
         this.#failures++;
-        this.#fail(error, "the sink does not take records: they are sent again");
+        this.#told = this.#fail(error, "the sink does not take records: they are sent again") || this.#told;
       }
       this.retries++;
       await this.#backOff(tries);
@@ -182,7 +184,7 @@ export class Delivery {
     if (sink === undefined) return;
     let cancel = () => {};
     const limit = new Promise<void>((resolve) => cancel = this.#init.clock.after(closeWithinMs, resolve));
-    const closed = closing(sink).catch((error) => this.#fail(error, "the sink does not close"));
+    const closed = closing(sink).catch((error) => void this.#fail(error, "the sink does not close"));
     await Promise.race([closed, limit]);
     cancel();
   }
@@ -217,13 +219,15 @@ export class Delivery {
     if (this.#abandoned) throw new Abandoned("the stream ends");
   }
 
-  #fail(error: unknown, message: string): void {
+  /** Notes a failure; true when it was logged. */
+  #fail(error: unknown, message: string): boolean {
     const { clock, log } = this.#init;
     this.error = cut(error instanceof Error ? error.message : String(error));
     this.errorAt = clock.epoch();
-    if (clock.now() - this.#loggedAt < logEveryMs) return;
+    if (clock.now() - this.#loggedAt < logEveryMs) return false;
     this.#loggedAt = clock.now();
     log.warn(message, { error: this.error });
+    return true;
   }
 }
 

@@ -163,17 +163,20 @@ export class Lane {
     this.#unwritten = false;
   }
 
-  /** Deletes segments all of whose records are done; the cursor is safe before. Throws where the disk does not take it. */
+  /**
+   * Deletes segments all of whose records are done; the cursor is on disk before. On a disk that is full a segment has to
+   * go before there is room for the cursor. Throws where the disk does not take it.
+   */
   removeDone(): void {
-    let safe = false;
-    for (const segment of this.list.segments) {
-      const done = segment.last > 0 ? segment.last <= this.counts.done : this.finished;
-      if (!done) continue;
-      if (this.#unwritten) return;
-      if (!safe) this.writeCursor({ sync: true });
-      safe = true;
-      this.list.remove(segment);
+    const done = this.list.segments.filter(({ last }) => last > 0 ? last <= this.counts.done : this.finished);
+    if (done.length === 0) return;
+    try {
+      this.writeCursor({ sync: true });
+    } catch {
+      this.list.remove(done.shift()!);
+      this.writeCursor({ sync: true });
     }
+    for (const segment of done) this.list.remove(segment);
   }
 
   /** Removes the folder and what is left in it. */

@@ -316,3 +316,89 @@ Deno.test("StreamShipper says that totals are damaged, keeps them and counts ane
   assert.ok(Deno.statSync(join(shipping.folder, "totals.damaged")).isFile);
   assert.ok(shipping.lines.some(({ message }) => message.includes("totals of the stream are damaged")));
 });
+
+Deno.test("StreamShipper ships records longer than what it reads at once and than a batch, alone", async () => {
+  const sizes: number[] = [];
+  using shipping = new Shipping({
+    send: (records) => void sizes.push(records.length),
+    plan: { batch: { records: 100, bytes: 4096, wait: 1 } },
+  });
+  const lane = new MadeLane(shipping.folder);
+  lane.write(2);
+  lane.write(1, { value: new Uint8Array(3 << 20) });
+  lane.write(2);
+  lane.end();
+  await shipAll(shipping);
+  assert.deepEqual(shipping.taken, namesOf(lane, range(1, 5)));
+  assert.deepEqual(sizes, [2, 1, 2]);
+});
+
+Deno.test("StreamShipper counts what a closed segment lost at its end, also all of it", async () => {
+  for (const [more, acked] of [[-32, 0], [-12, 0], [0, 0], [5, 0], [5, 3], [0, 9]] as const) {
+    using shipping = new Shipping();
+    const lane = new MadeLane(shipping.folder);
+    lane.write(10);
+    const { size } = Deno.statSync(lane.openPath);
+    // nine records have one digit, one has two
+    const left = 32 + acked * ((size - 32 - 1) / 10) + more;
+    Deno.truncateSync(lane.close(), left);
+    lane.write(10);
+    lane.end();
+    await shipAll(shipping);
+    const { figures } = shipping;
+    assert.deepEqual(
+      [figures!.sent, figures!.acked, figures!.failed],
+      [20, acked + 10, 10 - acked],
+      `${left} bytes left`,
+    );
+  }
+});
+
+Deno.test("StreamShipper ends a lane whose writer died before its first segment had a header", async () => {
+  using shipping = new Shipping();
+  const lane = new MadeLane(shipping.folder);
+  lane.open();
+  Deno.truncateSync(lane.openPath, 10);
+  lane.end();
+  await shipAll(shipping);
+  const { sent, failed, lanes } = shipping.figures!;
+  assert.deepEqual([sent, failed, lanes], [0, 0, 0]);
+});
+
+Deno.test("StreamShipper deletes segments on a disk too full for a cursor", async () => {
+  const disk = Deno.makeTempDirSync({ prefix: "weir-full-" });
+  const { success: mounted } = await new Deno.Command("mount", {
+    args: ["-t", "tmpfs", "-o", "size=256k", "tmpfs", disk],
+  })
+    .output().catch(() => ({ success: false }));
+  try {
+    const shipping = new Shipping({}, disk);
+    const lane = new MadeLane(shipping.folder);
+    for (let n = 0; n < 4; n++) {
+      lane.write(100);
+      lane.close();
+    }
+    Deno.writeTextFileSync(join(shipping.folder, "lock"), "");
+    // without the right to mount, the disk is roomy, and nothing of this is hard
+    if (mounted) fillUp(join(disk, "ballast"));
+    shipping.start();
+    await shipping.until(({ acked, queuedBytes }) => acked === 400 && queuedBytes === 0);
+    lane.end();
+    assert.equal(await shipping.end(), 0);
+    const next = new Shipping({}, disk).start();
+    assert.equal(await next.end(), 0);
+    assert.deepEqual([next.figures!.sent, next.figures!.acked, next.taken.length], [400, 400, 0]);
+  } finally {
+    if (mounted) await new Deno.Command("umount", { args: ["-l", disk] }).output();
+    Deno.removeSync(disk, { recursive: true });
+  }
+});
+
+function fillUp(path: string): void {
+  using file = Deno.openSync(path, { write: true, create: true });
+  try {
+    for (;;) file.writeSync(new Uint8Array(4096));
+  } catch (error) {
+    assert.match(String(error), /No space left/);
+  }
+}

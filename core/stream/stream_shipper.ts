@@ -59,6 +59,7 @@ export class StreamShipper {
   #sending: Batch | undefined;
   #pollMs = minPollMs;
   #drainUntil = Infinity;
+  #drained: Promise<number> | undefined;
   #stopped = false;
   /** Something changed since the figures were told. */
   #changed = false;
@@ -116,7 +117,11 @@ export class StreamShipper {
   }
 
   /** Ships what is there within `drainMs`; how many records are left. Never rejects. */
-  async drain(drainMs: number): Promise<number> {
+  drain(drainMs: number): Promise<number> {
+    return this.#drained ??= this.#drain(drainMs);
+  }
+
+  async #drain(drainMs: number): Promise<number> {
     const { clock, log } = this.#init;
     this.#drainUntil = Math.min(this.#drainUntil, clock.now() + drainMs);
     this.#delivery.hurry();
@@ -156,7 +161,8 @@ export class StreamShipper {
         waitMs = this.#turn();
       } catch (error) {
         this.#fail(error);
-        waitMs = this.#draining ? maxPollMs : errorRestMs;
+        if (!this.#draining) waitMs = errorRestMs;
+        else waitMs = this.#lockState === "held" ? maxPollMs : -1;
       }
       this.#publishIfDue();
       if (waitMs < 0) return;
@@ -168,7 +174,7 @@ export class StreamShipper {
   /** One turn; ms until the next one, 0: at once, -1: all is shipped and draining. */
   #turn(): number {
     const { clock, plan } = this.#init;
-    if (!this.#hold()) return lockEveryMs;
+    if (!this.#hold()) return this.#draining ? -1 : lockEveryMs;
     this.#lanes.look(this.#draining);
     const before = this.#ahead.count;
     const taken = this.#ahead.full

@@ -34,7 +34,7 @@ export function keptLog(lines: Line[]): Log {
   return log;
 }
 
-export function streamPlan(directory: string, more: Partial<StreamPlan> = {}): StreamPlan {
+export function streamPlan(directory: string, more: Record<string, unknown> = {}): StreamPlan {
   return {
     codec: "json",
     spool: { directory, max: 1 << 30, full: "block", sync: "never" },
@@ -49,7 +49,7 @@ export function streamPlan(directory: string, more: Partial<StreamPlan> = {}): S
 export interface ShippingOptions {
   send?(records: readonly OutgoingRecord[], sink: number): Promise<void> | void;
   make?: MakeSink;
-  plan?: Partial<StreamPlan>;
+  plan?: Record<string, unknown>;
   clock?: Clock;
   open?: OpenSegment;
 }
