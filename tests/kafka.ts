@@ -23,6 +23,8 @@ export interface KafkaOptions {
   settings?: Record<string, string | number | boolean>;
   /** Where free ports are looked for; below the ephemeral range. */
   range?: { from: number; to: number };
+  /** Niceness of the brokers, for measurements in which they stand for another machine; 0 unless given. */
+  nice?: number;
   /** Longest wait for the cluster. */
   startMs?: number;
 }
@@ -84,6 +86,7 @@ export async function startKafka(options: KafkaOptions = {}): Promise<RunningKaf
         i + 1,
         join(folder, `${i + 1}`),
         ports.slice(i * perBroker, (i + 1) * perBroker),
+        options.nice ?? 0,
       ),
   );
   const plainBrokers = nodes.map(({ ports: [port] }) => `127.0.0.1:${port}`);
@@ -159,7 +162,10 @@ class KafkaNode {
   /** The end of what it said. */
   said = "";
 
-  constructor(program: KafkaProgram, id: number, folder: string, ports: readonly number[]) {
+  readonly #nice: number;
+
+  constructor(program: KafkaProgram, id: number, folder: string, ports: readonly number[], nice: number) {
+    this.#nice = nice;
     this.#program = program;
     this.id = id;
     this.folder = folder;
@@ -169,8 +175,8 @@ class KafkaNode {
   spawn(): void {
     if (this.running) throw new Error(`Cannot start broker ${this.id}: it runs`);
     const { java, arguments: args } = this.#program;
-    this.#child = new Deno.Command(java, {
-      args: [...args, "kafka.Kafka", join(this.folder, "broker.properties")],
+    this.#child = new Deno.Command("nice", {
+      args: ["-n", String(this.#nice), java, ...args, "kafka.Kafka", join(this.folder, "broker.properties")],
       ...{ cwd: this.folder, stdin: "null", stdout: "piped", stderr: "piped" },
     }).spawn();
     this.running = true;

@@ -31,9 +31,10 @@ export interface Stream {
   /**
    * Appends a record and resolves when it is as safe as `spool.sync` says: with `never` or an interval when the kernel
    * has it (it survives the end of this process), with `always` when the disk has it (it survives a power failure).
-   * Where the spool is full it waits no longer than the deadline (`full: block`). Rejects with ServiceError `spool_full`,
-   * or `spool_failed` where the disk does not take it; then the record is in no place. Throws RangeError for a record larger than `limits.record` and TypeError for one
-   * that the codec cannot encode.
+   * Where the spool is full it waits no longer than the deadline (`full: block`). Rejects with ServiceError `spool_full`:
+   * then the record is in no place; or with `spool_failed` where the disk does not take it: then it may still arrive, where the
+   * disk took a part. Throws RangeError for a record larger than `limits.record` and TypeError for one that the codec
+   * cannot encode.
    */
   send(record: unknown, options?: RecordOptions): Promise<void>;
   /**
