@@ -71,7 +71,13 @@ async function faults({ rounds, port }: BenchOptions): Promise<boolean> {
       await child.stdin.close();
       const { stdout } = await child.output();
       const said: Faults = JSON.parse(new TextDecoder().decode(stdout));
-      const { missing, twice, disordered } = compare(await kafka.records(topic), said.acked);
+      let { missing, first, twice, disordered } = compare(await kafka.records(topic), said.acked);
+      if (missing > 0) {
+        console.error(`${nameOf(variant)}: ${missing} are missing at first, from ${first} of ${said.acked}`);
+        await new Promise((resolve) => setTimeout(resolve, 10_000));
+        ({ missing, first, twice, disordered } = compare(await kafka.records(topic), said.acked));
+        console.error(`${nameOf(variant)}: ${missing} are missing for good, from ${first}`);
+      }
       if (variant.client === "Weir") lost += missing + said.hangs;
       rows.push([
         nameOf(variant),
@@ -133,8 +139,13 @@ function compare(records: Awaited<ReturnType<RunningKafka["records"]>>, acked: n
     last.set(partition, number);
   }
   let missing = 0;
-  for (let i = 0; i < acked; i++) if (seen[i] === 0) missing++;
-  return { missing, twice, disordered };
+  let first = -1;
+  for (let i = 0; i < acked; i++) {
+    if (seen[i] === 1) continue;
+    missing++;
+    if (first < 0) first = i;
+  }
+  return { missing, first, twice, disordered };
 }
 
 async function produce(kafka: RunningKafka, options: BenchOptions): Promise<void> {
