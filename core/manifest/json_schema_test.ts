@@ -32,6 +32,7 @@ const beyondSchema = [
   /must not be (longer than|above) /,
   /nobody could wait in it/,
   /must be `all` where `idempotent` is true/,
+  /lines are JSON or plain bytes, and/,
   /is longer than the `deadline`/,
   /is shorter than `admit.wait`/,
   /must be at (least|most) [0-9]+(?:[A-Za-z]|d[0-9])/,
