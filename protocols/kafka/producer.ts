@@ -7,7 +7,7 @@
  * under the same numbers these would be taken for the old ones and lost. So a producer that failed is given up, and the
  * next `send` begins with a new one.
  *
- * Without `idempotent` some acknowledged records were missing after all brokers had been killed (`bench kafka-clients`);
+ * Without `idempotent` some acknowledged records were missing after brokers had been killed (`bench kafka-clients`);
  * with it none were.
  *
  * Refuses to keep records: what was not acknowledged stays where the caller has it. Writes no log lines on success.
