@@ -123,7 +123,7 @@ function segments(): Target {
 
 function inMemory(bytes: Uint8Array): SegmentFile {
   return {
-    look: () => ({ size: bytes.length, links: 1 }),
+    look: () => ({ size: bytes.length, links: 1, changedAt: 0 }),
     read: (offset, length) => bytes.slice(offset, offset + length),
     close() {},
   };

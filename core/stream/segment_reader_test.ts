@@ -9,7 +9,7 @@ import { MadeSpool, segmentBytes } from "./testdata/make_spool.ts";
 /** A segment in memory. */
 function inMemory(bytes: Uint8Array): SegmentFile {
   return {
-    look: () => ({ size: bytes.length, links: 1 }),
+    look: () => ({ size: bytes.length, links: 1, changedAt: 0 }),
     read: (offset, length) => bytes.slice(offset, offset + length),
     close() {},
   };
