@@ -56,6 +56,7 @@ interface Search {
 }
 
 const listEveryMs = 20;
+const listIdleEveryMs = 500;
 const believeAfterMs = 50;
 const readTries = 3;
 const searchBytesPerTurn = 4 * 1024 * 1024;
@@ -82,6 +83,8 @@ export class LaneReader {
   /** What must show twice before it is believed. */
   #suspect = { what: "", since: 0, listings: 0 };
   #readFailures = 0;
+  /** When the open segment had changed last when the folder was read. */
+  #listedChange = -1;
   /** Open segment of a dead writer that was read to its end. */
   #finishedFirst = -1;
 
@@ -209,14 +212,15 @@ export class LaneReader {
 
   /** Decides what it means that no record could be read; undefined: go on. */
   #passEnd(found: Exclude<Found, { kind: "record" }>): Taken | undefined {
-    const { size, links } = this.#file!.look();
+    const look = this.#file!.look();
+    const { size } = look;
     const have = this.#chunkAt + this.#chunk.length;
     if (found.kind === "partial" && size > Math.max(have, this.#offset)) {
       // it grew meanwhile, or cannot be read
       if (this.#load(this.#offset, found.needs)) return undefined;
       if (have < Math.min(size, this.#offset + found.needs)) return this.#passUnreadable();
     }
-    const final = this.#isFinal(links);
+    const final = this.#isFinal(look);
     if (final && this.#file!.look().size > size) return undefined;
     if (found.kind === "damaged") {
       if (!final && !this.#believe(`damage ${this.#offset}`)) {
@@ -255,10 +259,16 @@ export class LaneReader {
   }
 
   /** Whether nothing will be appended to this segment any more. */
-  #isFinal(links: number): boolean {
+  #isFinal({ links, changedAt }: { links: number; changedAt: number }): boolean {
     if (this.#segment!.last > 0 || links === 0) return true;
     const { lane, list, now } = this.#init;
-    if (lane.dead || now() - list.listedAt >= listEveryMs) list.refresh(now());
+    const sinceMs = now() - list.listedAt;
+    // a file that has not changed has no new name; where that does not show, it is found out a little later
+    const due = changedAt !== this.#listedChange ? sinceMs >= listEveryMs : sinceMs >= listIdleEveryMs;
+    if (lane.dead || due) {
+      list.refresh(now());
+      this.#listedChange = changedAt;
+    }
     const listed = list.segments.find(({ first }) => first === this.#segment!.first);
     if (listed !== undefined && listed.last > 0) {
       this.#segment = listed;
@@ -282,8 +292,9 @@ export class LaneReader {
   #continueSearch(batch: Batch, search: Search): Taken | undefined {
     const { maxRecordBytes } = this.#init;
     const file = this.#file!;
-    const { size, links } = file.look();
-    const final = this.#isFinal(links);
+    const look = file.look();
+    const { size } = look;
+    const final = this.#isFinal(look);
     let budget = searchBytesPerTurn;
     while (budget > 0) {
       if (search.at + recordOverheadBytes > size) {
@@ -397,6 +408,7 @@ export class LaneReader {
     this.#previous = next.first - 1;
     this.#offset = 0;
     this.#headerPassed = false;
+    this.#listedChange = -1;
     this.#setChunk(noBytes, 0);
     return "more";
   }

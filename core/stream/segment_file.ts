@@ -7,8 +7,11 @@ const pageBytes = 4096;
 
 /** Reads one open segment; tests give others. */
 export interface SegmentFile {
-  /** Size and number of names; no name: it was unlinked. Throws where the disk does not say. */
-  look(): { size: number; links: number };
+  /**
+   * Size, number of names (none: it was unlinked) and epoch ms of the last change, a new name among them. Throws where the
+   * disk does not say.
+   */
+  look(): { size: number; links: number; changedAt: number };
   /** New memory with up to `length` bytes from `offset`: fewer at the end of the file or before what cannot be read. */
   read(offset: number, length: number): Uint8Array<ArrayBuffer>;
   close(): void;
@@ -39,9 +42,9 @@ class DiskSegment implements SegmentFile {
     this.#file = file;
   }
 
-  look(): { size: number; links: number } {
-    const { size, nlink } = this.#file.statSync();
-    return { size, links: nlink ?? 1 };
+  look(): { size: number; links: number; changedAt: number } {
+    const { size, nlink, ctime } = this.#file.statSync();
+    return { size, links: nlink ?? 1, changedAt: ctime?.getTime() ?? 0 };
   }
 
   read(offset: number, length: number): Uint8Array<ArrayBuffer> {
