@@ -60,3 +60,6 @@ export async function write(input: KafkaRecord<{ file: string; n: number }> | Ka
     });
   }
 }
+
+/** Does nothing. */
+export function none(): void {}
