@@ -2,12 +2,12 @@
 import { z } from "zod";
 import { admit, clientTls, deadline, handlerKey, rateLimit, run } from "./schema_common.ts";
 import { defaulted, integer, optional, required, text } from "./terms.ts";
-import { peerAddress } from "./terms_address.ts";
+import { hostAddress } from "./terms_address.ts";
 import { path, secret } from "./terms_path.ts";
 import { duration, size } from "./terms_quantity.ts";
 
 const brokers = required(
-  z.array(peerAddress()).min(1),
+  z.array(hostAddress()).min(1),
   "Brokers to begin with; the others are learnt from them.",
 );
 const topicName = () => text("the name of a topic");
@@ -42,8 +42,8 @@ export const kafkaTopic = () =>
     ),
     compression: defaulted(
       z.enum(["none", "gzip", "snappy", "lz4", "zstd"]),
-      "gzip",
-      "Compression of batches.",
+      "zstd",
+      "Compression of batches; gzip takes three times the processor time of zstd, and older brokers than 2.1 do not know zstd.",
     ),
     idempotent: defaulted(
       z.boolean(),

@@ -36,6 +36,11 @@ export function peerAddress() {
   );
 }
 
+/** `host:port` of a peer that is reached over TCP only. */
+export function hostAddress() {
+  return address<Address>(new RegExp(`^${host}:(?!0+$)${port}$`), "an address such as `10.0.0.1:9092`");
+}
+
 /** `tcp://host:port`, `ipc://path` or `inproc://name`, as zmq writes endpoints. */
 export function endpoint() {
   return address<ZmqAddress>(
