@@ -168,7 +168,10 @@ export class Lane {
    * go before there is room for the cursor. Throws where the disk does not take it.
    */
   removeDone(): void {
-    const done = this.list.segments.filter(({ last }) => last > 0 ? last <= this.counts.done : this.finished);
+    const done = this.list.segments.filter((segment) => {
+      const last = segment.last > 0 ? segment.last : this.list.firstAfter(segment) - 1;
+      return last <= this.counts.done || this.finished;
+    });
     if (done.length === 0) return;
     try {
       this.writeCursor({ sync: true });

@@ -402,3 +402,44 @@ function fillUp(path: string): void {
     assert.match(String(error), /No space left/);
   }
 }
+
+Deno.test("StreamShipper goes on behind a segment that its living writer could not complete", async () => {
+  using shipping = new Shipping();
+  const lane = new MadeLane(shipping.folder);
+  lane.write(10);
+  shipping.start();
+  await shipping.until(({ acked }) => acked === 10);
+  for (const torn of [0, 20]) {
+    lane.write(5);
+    lane.append(recordBytes(lane.next, { value: new Uint8Array(50) }).subarray(0, torn));
+    const left = lane.openPath;
+    // the same lane goes on in a new file
+    lane.leave();
+    lane.write(10);
+    const expected = lane.next - 1;
+    await shipping.until(({ acked }) => acked === expected);
+    await assert.doesNotReject(until(() => !exists(left)));
+  }
+  lane.end();
+  await shipping.end();
+  const { sent, failed, dropped, damagedBytes } = shipping.figures!;
+  assert.deepEqual([sent, failed, dropped, damagedBytes], [40, 0, 0, 20]);
+  assert.deepEqual(shipping.taken, namesOf(lane, range(1, 40)));
+});
+
+async function until(fact: () => boolean): Promise<void> {
+  const from = performance.now();
+  while (!fact()) {
+    if (performance.now() - from > 20_000) throw new Error(`not within 20 s: ${fact}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}

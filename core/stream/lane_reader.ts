@@ -85,7 +85,7 @@ export class LaneReader {
   #readFailures = 0;
   /** When the open segment had changed last when the folder was read. */
   #listedChange = -1;
-  /** Open segment of a dead writer that was read to its end. */
+  /** The segment that was left last, read to its end. */
   #finishedFirst = -1;
 
   constructor(init: LaneReaderInit) {
@@ -274,7 +274,8 @@ export class LaneReader {
       this.#segment = listed;
       return true;
     }
-    return lane.dead;
+    // a writer that could not complete a segment went on in another one
+    return lane.dead || list.hasAfter(this.#segment!.first);
   }
 
   /** True when the same thing was seen some time ago already. */
@@ -292,9 +293,8 @@ export class LaneReader {
   #continueSearch(batch: Batch, search: Search): Taken | undefined {
     const { maxRecordBytes } = this.#init;
     const file = this.#file!;
-    const look = file.look();
-    const { size } = look;
-    const final = this.#isFinal(look);
+    const final = this.#isFinal(file.look());
+    const { size } = file.look();
     let budget = searchBytesPerTurn;
     while (budget > 0) {
       if (search.at + recordOverheadBytes > size) {
@@ -351,10 +351,11 @@ export class LaneReader {
 
   /** Passes damage: `sequence` is the record that stands behind it at `to`, undefined where none does. */
   #endSearch(batch: Batch, search: Search, to: number, sequence: number | undefined): void {
-    const { lane, damaged } = this.#init;
+    const { lane, list, damaged } = this.#init;
     const segment = this.#segment!;
     // what is missing at the end of a segment that was never closed is known as far as it was seen before
-    const known = segment.last > 0 ? segment.last : this.#file!.look().links === 0 ? 0 : lane.tail;
+    const isLast = this.#file!.look().links > 0 && !list.hasAfter(segment.first);
+    const known = segment.last > 0 ? segment.last : isLast ? lane.tail : 0;
     const last = sequence === undefined ? Math.max(this.#previous, known) : sequence - 1;
     const lost = Math.max(0, last - this.read);
     // damage before what is done was counted by the one who passed it first
@@ -414,10 +415,12 @@ export class LaneReader {
   }
 
   #nextSegment(): ListedSegment | undefined {
-    for (const segment of this.#init.list.segments) {
-      if (segment.last > 0 ? segment.last > this.read : segment.first !== this.#finishedFirst) return segment;
-    }
-    return undefined;
+    const { list } = this.#init;
+    return list.segments.find((segment) =>
+      segment.last > 0
+        ? segment.last > this.read
+        : segment.first > this.#finishedFirst && list.firstAfter(segment) - 1 > this.read
+    );
   }
 
   #noSegment(batch: Batch): Taken {

@@ -53,6 +53,16 @@ export class SegmentList {
     this.listedAt = now;
   }
 
+  /** Whether there is a segment behind the one that begins with `first`: then that is complete, whatever its name says. */
+  hasAfter(first: number): boolean {
+    return (this.segments.at(-1)?.first ?? 0) > first;
+  }
+
+  /** First sequence of the segment behind `segment`; Infinity where there is none. */
+  firstAfter(segment: ListedSegment): number {
+    return this.segments[this.segments.indexOf(segment) + 1]?.first ?? Infinity;
+  }
+
   /** Deletes a segment whose records are done. */
   remove(segment: ListedSegment): void {
     try {

@@ -74,6 +74,12 @@ export class MadeLane {
     return path;
   }
 
+  /** Leaves the open segment as it is; the next record begins another one. */
+  leave(): void {
+    this.#file!.close();
+    this.#file = undefined;
+  }
+
   /** The writer dies: what it wrote stays. */
   end(): void {
     this.#file?.close();
