@@ -2,23 +2,19 @@
  * Reads the records of one lane in their order, once each, and moves them to batches. It follows the segment that is being
  * written, goes from segment to segment by number, and says of every sequence it cannot give whether it was lost to damage
  * (`failed`) or given up by its writer (`dropped`). Refuses to decide when a record is done: that is the lane's matter.
- *
- * Damage is passed by searching, byte by byte, for the next place where a record stands whose checksum holds and whose
- * sequence could be there: greater than the last one, and by no more than the bytes between have room for.
  */
 import { join } from "node:path";
 import type { Batch, Slice } from "./batch.ts";
+import { type DamageSearch, searchRecord } from "./damage_search.ts";
 import type { Lane } from "./lane.ts";
 import {
   type Found,
   readRecord,
   readSegmentHeader,
-  recordHeadBytes,
-  recordOverheadBytes,
   recordPrefixBytes,
   segmentHeaderBytes,
 } from "./record_codec.ts";
-import { nextPage, type OpenSegment, type SegmentFile } from "./segment_file.ts";
+import type { OpenSegment, SegmentFile } from "./segment_file.ts";
 import type { ListedSegment, SegmentList } from "./segment_list.ts";
 
 /** more: come again at once. end: all that is there was taken. wait: come again soon, something must show twice. */
@@ -49,17 +45,10 @@ export interface PassedDamage {
   readonly cause: string;
 }
 
-interface Search {
-  readonly cause: string;
-  readonly from: number;
-  at: number;
-}
-
 const listEveryMs = 20;
 const listIdleEveryMs = 500;
 const believeAfterMs = 50;
 const readTries = 3;
-const searchBytesPerTurn = 4 * 1024 * 1024;
 const noBytes = new Uint8Array(0);
 
 export class LaneReader {
@@ -79,7 +68,7 @@ export class LaneReader {
   #chunk: Uint8Array<ArrayBuffer> = noBytes;
   #view = new DataView(noBytes.buffer);
   #chunkAt = 0;
-  #search: Search | undefined;
+  #search: DamageSearch | undefined;
   /** What must show twice before it is believed. */
   #suspect = { what: "", since: 0, listings: 0 };
   #readFailures = 0;
@@ -290,67 +279,28 @@ export class LaneReader {
   }
 
   /** Goes on in the search for the next record; undefined when it is over. */
-  #continueSearch(batch: Batch, search: Search): Taken | undefined {
-    const { maxRecordBytes } = this.#init;
+  #continueSearch(batch: Batch, search: DamageSearch): Taken | undefined {
     const file = this.#file!;
     const final = this.#isFinal(file.look());
     const { size } = file.look();
-    let budget = searchBytesPerTurn;
-    while (budget > 0) {
-      if (search.at + recordOverheadBytes > size) {
-        if (!final) return "end";
-        this.#endSearch(batch, search, size, undefined);
-        return undefined;
-      }
-      const chunk = file.read(search.at, Math.min(size - search.at, this.chunkBytes));
-      if (chunk.length < recordOverheadBytes) {
-        search.at = chunk.length === 0 ? nextPage(search.at) : search.at + chunk.length;
-        budget -= recordOverheadBytes;
-        continue;
-      }
-      this.#setChunk(chunk, search.at);
-      const start = search.at;
-      for (let at = 0; at + recordOverheadBytes <= this.#chunk.length; at++) {
-        if (!this.#plausible(at, search)) continue;
-        let found = readRecord(this.#chunk, this.#view, at, maxRecordBytes);
-        if (found.kind === "partial") {
-          search.at = start + at;
-          const end = search.at + found.needs;
-          if (end > size && !final) return "end";
-          if (end > size) continue;
-          const record = file.read(search.at, found.needs);
-          found = readRecord(record, new DataView(record.buffer), 0, maxRecordBytes);
-          budget -= record.length;
-        }
-        if (found.kind === "record") {
-          this.#endSearch(batch, search, start + at, found.record.sequence);
-          return undefined;
-        }
-        if (found.kind === "damaged") budget -= this.#view.getUint32(at, true);
-        if (budget <= 0) {
-          search.at = start + at + 1;
-          return "more";
-        }
-      }
-      budget -= this.#chunk.length;
-      search.at = start + this.#chunk.length - recordOverheadBytes + 1;
-    }
-    return "more";
-  }
-
-  /** Whether a record could begin at `at` of the chunk, by its length and sequence. */
-  #plausible(at: number, search: Search): boolean {
-    const length = this.#view.getUint32(at, true);
-    if (length < recordHeadBytes || length + recordPrefixBytes > this.#init.maxRecordBytes) return false;
-    const sequence = this.#view.getUint32(at + 8, true) + this.#view.getUint32(at + 12, true) * 2 ** 32;
-    const room = Math.floor((this.#chunkAt + at - search.from) / recordOverheadBytes);
-    const { last } = this.#segment!;
-    return sequence > this.#previous && sequence <= this.#previous + 1 + room &&
-      (last === 0 || sequence <= last);
+    const found = searchRecord(search, {
+      file,
+      size,
+      final,
+      previous: this.#previous,
+      last: this.#segment!.last,
+      maxRecordBytes: this.#init.maxRecordBytes,
+      chunkBytes: this.chunkBytes,
+    });
+    if (found.kind === "more") return "more";
+    if (found.kind === "wait") return "end";
+    if (found.kind === "record") this.#endSearch(batch, search, found.at, found.sequence);
+    else this.#endSearch(batch, search, size, undefined);
+    return undefined;
   }
 
   /** Passes damage: `sequence` is the record that stands behind it at `to`, undefined where none does. */
-  #endSearch(batch: Batch, search: Search, to: number, sequence: number | undefined): void {
+  #endSearch(batch: Batch, search: DamageSearch, to: number, sequence: number | undefined): void {
     const { lane, list, damaged } = this.#init;
     const segment = this.#segment!;
     // what is missing at the end of a segment that was never closed is known as far as it was seen before
