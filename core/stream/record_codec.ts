@@ -6,7 +6,8 @@
  *   lock                               held (flock) by the one shipper of the stream
  *   room                               held for a moment by a writer that opens or gives up a segment
  *   totals                             what was counted of lanes that are gone (totals_file.ts)
- *   dead.jsonl                         records that the sink will not have, one per line, with their cause
+ *   dead.jsonl, dead.1.jsonl           records that the sink will not have, one per line, with their cause; the older ones
+ *   damaged/<lane>-<sequence>.bin      bytes that were no records, from where <sequence> was to come
  *   <lane>/                            one per writer: <role><id>-<pid>-<start, base 36>
  *     writer                           held (flock) by the process that writes this lane
  *     cursor                           how far the records are done (cursor_file.ts)
