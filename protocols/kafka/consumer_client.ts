@@ -8,6 +8,7 @@ import * as kafka from "@platformatic/kafka";
 import { Buffer } from "node:buffer";
 import type { ConnectionOptions } from "./connection_options.ts";
 import { ClientError, type ClientFailure } from "./client_error.ts";
+import { failureOf } from "./failure.ts";
 
 /** What a member is made with. */
 export interface ClientOptions {
@@ -331,7 +332,7 @@ export class ConsumerClient {
   #pool(): kafka.ConnectionPool {
     const { connection: { clientId, bootstrapBrokers: _, ...options }, rebalanceMs } = this.#options;
     const pool = new kafka.ConnectionPool(clientId, {
-      ...{ tlsServerName: true, ...options, connectTimeout: connectMs },
+      ...{ ...options, connectTimeout: connectMs },
       // What waits shorter has a limit of its own.
       requestTimeout: rebalanceMs + 2 * requestMs,
     });
@@ -497,15 +498,13 @@ function* within(error: unknown): Generator<LibraryError> {
 
 function clientErrorOf(error: unknown): ClientError {
   if (error instanceof ClientError) return error;
-  let text = "";
   for (const one of within(error)) {
     const failure = one.apiId === undefined ? undefined : failures[one.apiId];
     if (failure && failure !== "trouble") {
       return new ClientError(failure, `${one.apiId}: ${one.message}`, error);
     }
-    if (one.message !== "" && !one.errors) text ||= one.apiId ? `${one.apiId}: ${one.message}` : one.message;
   }
-  return new ClientError("trouble", text || String(error), error);
+  return new ClientError("trouble", failureOf(error).text, error);
 }
 
 /** Whether a broker said so. */

@@ -16,7 +16,8 @@ export interface FetcherSetup {
   readonly partitions: ReadonlyMap<number, Partition>;
   readonly waits: Waits;
   readonly onRecords: (partition: Partition) => void;
-  readonly trouble: Trouble;
+  /** What is wrong with one broker. */
+  readonly troubleOf: (node: number) => Trouble;
   /** Offsets that were asked for are gone; where it goes on. */
   readonly onReset: (partition: Partition, from: bigint) => void;
 }
@@ -81,6 +82,7 @@ export class Fetcher {
 
   async #loop(node: number): Promise<void> {
     const { client, plan, waits } = this.#setup;
+    const trouble = this.#setup.troubleOf(node);
     for (let failed = 0; !this.#stopped;) {
       const own = [...this.#setup.partitions.values()].filter(({ leader }) => leader === node);
       if (own.length === 0) return;
@@ -100,11 +102,11 @@ export class Fetcher {
           soon ? Math.min(hurryMs, plan.fetch.wait) : plan.fetch.wait,
         );
         failed = 0;
-        this.#setup.trouble.over();
+        trouble.over();
         for (const one of fetched) await this.#take(one, wanted, asked);
       } catch (error) {
         if (this.#stopped) return;
-        this.#setup.trouble.report(asClientError(error));
+        trouble.report(asClientError(error));
         await waits.wait(Math.min(backoffMs.longest, backoffMs.first * 2 ** Math.min(failed++, 10)));
         await this.#findLeaders().catch(() => {});
       }

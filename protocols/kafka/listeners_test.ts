@@ -89,7 +89,7 @@ const steps: Record<string, (kafka: RunningKafka) => Promise<void>> = {
 
   async "tries again what failed, then makes a dead letter of it, while other partitions go on"(kafka) {
     const keys = await topicOf(kafka, "retry", numbered(20, 2), 2);
-    const retry = { attempts: 3, backoff: "300ms" };
+    const retry = { attempts: 3, backoff: "500ms" };
     let failures = 0;
     let othersDone = -1;
     await using service = await KafkaService.start({ ...keys, retry });

@@ -97,7 +97,7 @@ export class KafkaServer implements SocketServer {
     });
     this.#fetcher = new Fetcher({
       ...{ client, plan, waits, partitions: group.partitions },
-      trouble: new Trouble(log, names),
+      troubleOf: (node) => new Trouble(log, { ...names, broker: node }),
       onRecords: (partition) => calls.run(partition),
       onReset: (partition, from) =>
         log.warn("offsets of the group are gone from the topic", {
@@ -145,7 +145,7 @@ export class KafkaServer implements SocketServer {
     this.#group.stop();
     this.#hold(true);
     this.#fetcher.stop();
-    await Promise.race([this.#committer.flush(), pause(lastCommitMs)]);
+    await within(lastCommitMs, this.#committer.flush());
     this.#waits.close();
     await this.#group.leave();
     this.#series.assigned([]);
@@ -189,6 +189,14 @@ export class KafkaServer implements SocketServer {
       }
     }
   }
+}
+
+/** Resolves with `work`, or when the time is over. */
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<void>((resolve) => timer = setTimeout(resolve, ms));
+  await Promise.race([work, late]);
+  clearTimeout(timer);
 }
 
 function pause(ms: number): Promise<void> {

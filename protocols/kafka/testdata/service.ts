@@ -22,7 +22,9 @@ export interface Sent {
 
 /** Sends in batches of 1000, in order, to partition 0 unless said otherwise. */
 export async function produce(brokers: readonly string[], topic: string, records: readonly Sent[]): Promise<void> {
-  const producer = new Producer({ clientId: "test", bootstrapBrokers: [...brokers], idempotent: true, retries: 20, retryDelay: 200 });
+  const producer = new Producer({ clientId: "test", bootstrapBrokers: [...brokers], idempotent: true,
+    // the library does not ask for leaders again when a broker says that it is none
+    metadataMaxAge: 300, retries: 20, retryDelay: 200 });
   try {
     for (let at = 0; at < records.length; at += 1000) {
       const messages = records.slice(at, at + 1000).map(({ partition = 0, key, value, headers }) => ({
@@ -62,9 +64,12 @@ export class KafkaService implements AsyncDisposable {
     const { plan, diagnostics } = compileToRun({
       service: "kafka-test",
       logs: {
-        level: Deno.env.get("KAFKA_TEST_LOG") ?? "fatal",
-        sinks: { access: { file: `${folder}/access.log` } },
-        routes: [{ match: "access.*", to: ["access"], only: true }],
+        level: "debug",
+        sinks: { access: { file: `${folder}/access.log` }, log: { file: `${folder}/log` } },
+        routes: [
+          { match: "access.*", to: ["access"], only: true },
+          { match: "**", to: ["log"], only: Deno.env.get("KAFKA_TEST_LOG") === undefined },
+        ],
       },
       listeners: {
         events: { protocol: "kafka", handler: handlers, session: "6s", deadLetters: `${folder}/dead`, ...keys },
@@ -87,6 +92,17 @@ export class KafkaService implements AsyncDisposable {
     const rows = readSeries(this.#memory, { only: (one) => one === name })
       .filter((row) => Object.entries(labels).every(([label, value]) => row.labels[label] === value));
     return rows.length === 0 ? NaN : rows.reduce((sum, { value }) => sum + value, 0);
+  }
+
+  /** Everything it has logged, but for access lines. */
+  log(): string {
+    try {
+      return Deno.readTextFileSync(`${this.folder}/log`);
+    } catch (error) {
+      // Nothing yet.
+      if (error instanceof Deno.errors.NotFound) return "";
+      throw error;
+    }
   }
 
   /** Lines of the dead-letter file; none where there is no file. */
