@@ -30,6 +30,8 @@ export class Abandoned extends Error {
 
 const firstBackoffMs = 100;
 const maxBackoffMs = 5000;
+/** Before a refused record is tried again: short, because all others wait meanwhile. */
+const firstRefusedMs = 10;
 const sendMarginMs = 5000;
 const closeWithinMs = 1000;
 const logEveryMs = 30_000;
@@ -72,7 +74,7 @@ export class Delivery {
       let refused = await this.#push(batch.records);
       for (let tries = 1; refused.length > 0 && tries < this.#init.attempts; tries++) {
         this.retries++;
-        await this.#backOff(tries);
+        await this.#backOff(tries, firstRefusedMs);
         refused = await this.#push(refused.map(({ record }) => record));
       }
       if (refused.length > 0) await this.#bury(refused);
@@ -210,11 +212,11 @@ export class Delivery {
     }
   }
 
-  async #backOff(tries: number): Promise<void> {
+  async #backOff(tries: number, firstMs = firstBackoffMs): Promise<void> {
     this.state = "backingOff";
     const { clock } = this.#init;
     await this.#pause.wait(
-      jitter(clock, Math.min(maxBackoffMs, firstBackoffMs * 2 ** Math.min(tries - 1, 16)), 0.2),
+      jitter(clock, Math.min(maxBackoffMs, firstMs * 2 ** Math.min(tries - 1, 16)), 0.2),
     );
     if (this.#abandoned) throw new Abandoned("the stream ends");
   }
