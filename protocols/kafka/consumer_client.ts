@@ -7,8 +7,15 @@
 import * as kafka from "@platformatic/kafka";
 import { Buffer } from "node:buffer";
 import type { ConnectionOptions } from "./connection_options.ts";
-import { ClientError, type ClientFailure } from "./client_error.ts";
-import { failureOf } from "./failure.ts";
+import {
+  ClientError,
+  clientErrorOf,
+  type ClientFailure,
+  failureNamed,
+  isAnswer,
+  memberIdOf,
+  responseOf,
+} from "./client_error.ts";
 
 /** What a member is made with. */
 export interface ClientOptions {
@@ -75,27 +82,6 @@ const connectMs = 5000;
 /** Sessionless: every fetch says all it wants. */
 const noSession = [0, -1] as const;
 const readCommitted = 1;
-
-/** By the names of Kafka's error codes. */
-const failures: Readonly<Record<string, ClientFailure>> = {
-  REBALANCE_IN_PROGRESS: "rebalance",
-  UNKNOWN_MEMBER_ID: "lost",
-  ILLEGAL_GENERATION: "lost",
-  FENCED_INSTANCE_ID: "lost",
-  INCONSISTENT_GROUP_PROTOCOL: "trouble",
-  NOT_COORDINATOR: "coordinator",
-  COORDINATOR_NOT_AVAILABLE: "coordinator",
-  COORDINATOR_LOAD_IN_PROGRESS: "coordinator",
-  OFFSET_OUT_OF_RANGE: "offsets",
-  NOT_LEADER_OR_FOLLOWER: "leader",
-  LEADER_NOT_AVAILABLE: "leader",
-  FENCED_LEADER_EPOCH: "leader",
-  UNKNOWN_LEADER_EPOCH: "leader",
-  UNKNOWN_TOPIC_OR_PARTITION: "leader",
-  UNKNOWN_TOPIC_ID: "leader",
-  KAFKA_STORAGE_ERROR: "leader",
-  REPLICA_NOT_AVAILABLE: "leader",
-};
 
 /** See the module's header. Every method rejects with {@link ClientError}. */
 export class ConsumerClient {
@@ -451,7 +437,7 @@ const attribute = { transactional: 16, control: 32 };
 function fetchedOf(part: FetchedPartition, from: bigint): Fetched {
   const { partitionIndex: partition, errorCode, highWatermark } = part;
   if (errorCode !== 0) {
-    const failure = failures[new kafka.ProtocolError(errorCode).apiId] ?? "trouble";
+    const failure = failureNamed(new kafka.ProtocolError(errorCode).apiId);
     return { partition, failure, records: [], next: from, highWatermark: -1n };
   }
   const records: FetchedRecord[] = [];
@@ -477,47 +463,4 @@ function fetchedOf(part: FetchedPartition, from: bigint): Fetched {
     }
   }
   return { partition, failure: undefined, records, next, highWatermark };
-}
-
-// ---------------------------------------------------------------------------------------------- errors
-
-type LibraryError = Error & {
-  errors?: LibraryError[];
-  apiId?: string;
-  memberId?: string;
-  response?: unknown;
-};
-
-/** All errors within `error`, itself first. */
-function* within(error: unknown): Generator<LibraryError> {
-  if (!(error instanceof Error)) return;
-  yield error as LibraryError;
-  for (const inner of (error as LibraryError).errors ?? []) yield* within(inner);
-  if (error.cause) yield* within(error.cause);
-}
-
-function clientErrorOf(error: unknown): ClientError {
-  if (error instanceof ClientError) return error;
-  for (const one of within(error)) {
-    const failure = one.apiId === undefined ? undefined : failures[one.apiId];
-    if (failure && failure !== "trouble") {
-      return new ClientError(failure, `${one.apiId}: ${one.message}`, error);
-    }
-  }
-  return new ClientError("trouble", failureOf(error).text, error);
-}
-
-/** Whether a broker said so. */
-function isAnswer(error: unknown): boolean {
-  return [...within(error)].some(({ apiId }) => apiId !== undefined);
-}
-
-function responseOf(error: unknown): unknown {
-  return [...within(error)].find(({ response }) => response !== undefined)?.response;
-}
-
-/** The id that a broker gives to whoever joins without one. */
-function memberIdOf(error: unknown): string {
-  const found = [...within(error)].find(({ apiId }) => apiId === "MEMBER_ID_REQUIRED");
-  return found?.memberId ?? "";
 }
