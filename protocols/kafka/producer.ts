@@ -2,18 +2,21 @@
  * A topic of Apache Kafka as the sink of a stream. Records of one key go to the partition that Kafka's own clients would
  * choose; those without a key of one batch go to one partition, those of the next batch to the next.
  *
- * A producer numbers its records, and brokers leave out what came twice by its numbers; within one `send` it tries again
- * under the same numbers. A `send` that failed may have written some of its records, and the next one may hold others:
- * under the same numbers these would be taken for the old ones and lost. So a producer that failed is given up, and the
- * next `send` begins with a new one.
+ * ```
+ * send(records) ─ choose_partitions ─ record_batch: bytes per partition ─ numbers ─ a request for each leader ─┐
+ *      ▲                                                                                                      │
+ *      └── all acknowledged, or the tries are over ◄── what was not: who leads now? again, the same bytes ◄───┘
+ * ```
  *
- * Without `idempotent` some acknowledged records were missing after brokers had been killed (`bench kafka-clients`);
- * with it none were.
+ * A producer numbers its records, and brokers leave out what comes twice under the same numbers. So a batch of which nobody
+ * knows whether it was written keeps them, in this `send` and in the next ones that bring the same records (former_call.ts).
+ * Where other records come instead, or the brokers do not know the numbers any more, a new producer begins.
+ *
+ * Without `idempotent` there are no numbers, and what is sent again may be written twice.
  *
  * Refuses to keep records: what was not acknowledged stays where the caller has it. Writes no log lines on success.
  */
-import { Buffer } from "node:buffer";
-import { type CompressionAlgorithmValue, type MessageToProduce, Producer } from "@platformatic/kafka";
+import { ProtocolError } from "@platformatic/kafka";
 import type { StreamPlan } from "../../core/manifest/plan.ts";
 import {
   type MakeSink,
@@ -22,31 +25,41 @@ import {
   SinkError,
   type SinkInit,
 } from "../../core/stream/contract.ts";
+import { choosePartitions } from "./choose_partitions.ts";
+import { type Compression, compressionOf } from "./compressions.ts";
 import { brokerNames, connectionOptions } from "./connection_options.ts";
-import { type Failure, failureOf } from "./failure.ts";
-import { murmur2 } from "./murmur2.ts";
+import { failureOf } from "./failure.ts";
+import { FormerCall } from "./former_call.ts";
+import type { ProducedAnswer } from "./produce_request.ts";
+import { ProducerClient, type Topic } from "./producer_client.ts";
+import { BatchEncoder, compressBatch } from "./record_batch.ts";
+import { noNumbers, Numbers, SinkBatch } from "./sink_batch.ts";
+import { SinkCall } from "./sink_call.ts";
 
 const acks = { all: -1, leader: 1, none: 0 } as const;
 
 /** Answers that no second try changes, because they are about a record. */
-const refusals = ["MESSAGE_TOO_LARGE", "RECORD_LIST_TOO_LARGE", "INVALID_RECORD", "INVALID_TIMESTAMP"];
+const refusals = new Set([
+  "MESSAGE_TOO_LARGE",
+  "RECORD_LIST_TOO_LARGE",
+  "INVALID_RECORD",
+  "INVALID_TIMESTAMP",
+]);
+/** It is written already. */
+const duplicate = "DUPLICATE_SEQUENCE_NUMBER";
+/** The broker does not know the numbers that came before these: it has not written the batch. */
+const numbersLost = new Set([
+  ...["OUT_OF_ORDER_SEQUENCE_NUMBER", "UNKNOWN_PRODUCER_ID", "INVALID_PRODUCER_EPOCH"],
+  ...["INVALID_PRODUCER_ID_MAPPING", "PRODUCER_FENCED"],
+]);
 
-/** About 12 s of tries: longer than brokers take to choose another leader for a dead one (`broker.session.timeout.ms`). */
-const retries = 14;
-const firstRetryMs = 100;
-const longestRetryMs = 1000;
 const connectMs = 5000;
 /** How long a leader waits for its followers. */
 const acksMs = 10_000;
 /** Silence of a broker after which its connection is given up. */
 const silenceMs = 15_000;
-/** Age at which leaders are asked for again; the client does not ask when a broker says that it is none any more. */
-const metadataMs = 1000;
-const longestStretchMs = 2 ** 31;
-const closeMs = 1000;
-
-/** The header that says which record it is, so that repeats can be told: `<lane>/<sequence>`. */
-const identityName = Buffer.from("weir-id");
+/** Age at which leaders are asked for again where nothing is wrong: for partitions that are new. */
+const topicMs = 10_000;
 
 /** Makes the sink of a stream whose plan has `kafka`. Throws TypeError where it has none, or no address of Kafka's. */
 export const makeKafkaSink: MakeSink = (init) => {
@@ -59,13 +72,15 @@ class KafkaSink implements Sink {
   readonly #init: SinkInit;
   readonly #plan: NonNullable<StreamPlan["kafka"]>;
   readonly #brokers: string;
-  readonly #closing = Promise.withResolvers<never>();
-  #producer: Producer | undefined;
+  readonly #compression: Compression | undefined;
+  #encoder = new BatchEncoder();
+  #client: ProducerClient | undefined;
+  /** Those that new batches get. */
+  #numbers: Numbers | undefined;
+  #renewing: Promise<Numbers> | undefined;
+  #former: FormerCall | undefined;
+  #call: SinkCall | undefined;
   #closed = false;
-  /** Why the client tries again, within this `send`. */
-  #trouble: unknown;
-  /** Ends this `send` where another try is of no use. */
-  #end: (cause: unknown) => void = () => {};
   /** Partition of the next batch's records without a key. */
   #turn = Math.floor(Math.random() * 1024);
 
@@ -73,122 +88,205 @@ class KafkaSink implements Sink {
     this.#init = init;
     this.#plan = plan;
     this.#brokers = brokerNames(plan).join(", ");
-    this.#closing.promise.catch(() => {});
+    this.#compression = compressionOf(plan.compression);
   }
 
   async send(records: readonly OutgoingRecord[]): Promise<void> {
     if (this.#closed) throw new SinkError("unavailable", `${this.#where()}: closed`);
     if (records.length === 0) return;
-    const messages = this.#messagesOf(records);
-    const { timeoutMs } = this.#init;
-    const ended = Promise.withResolvers<never>();
-    const turn = { over: false };
-    this.#trouble = undefined;
-    this.#end = ended.reject;
-    const late = () => ended.reject(this.#trouble ?? new Error(`no acknowledgement within ${timeoutMs} ms`));
-    const timer = setTimeout(late, timeoutMs);
+    const call = this.#call = new SinkCall(this.#init.timeoutMs);
+    const batches: SinkBatch[] = [];
     try {
-      await Promise.race([this.#produce(messages, turn), ended.promise, this.#closing.promise]);
+      await Promise.race([this.#deliver(call, records, batches), call.failed]);
+      this.#former?.take(batches);
+      const refused = batches.filter(({ state }) => state === "refused");
+      if (refused.length > 0) throw this.#refusal(refused);
     } catch (error) {
-      turn.over = true;
-      const found = this.#errorOf(error, messages);
-      await this.#giveUp();
-      throw found;
+      call.end();
+      throw await this.#failed(error, records, batches);
     } finally {
-      clearTimeout(timer);
+      call.end();
     }
   }
 
-  /**
-   * A request for each partition: the client sends a request again to the leader of its first record, so others would
-   * never reach a leader of their own once leaders have changed.
-   */
-  async #produce(messages: readonly MessageToProduce[], turn: { readonly over: boolean }): Promise<void> {
-    if (!this.#producer) {
-      const producer = await this.#open();
-      if (turn.over) return;
-      this.#producer = producer;
-    }
-    const producer = this.#producer;
-    const { topic } = this.#plan;
-    for (const stretch of stretchesOf(messages)) {
-      const { topics } = await producer.metadata({ topics: [topic], autocreateTopics: true });
-      if (turn.over) return;
-      const parts = partsOf(stretch, topics.get(topic)!.partitionsCount);
-      const outcomes = await Promise.allSettled(parts.map((part) => producer.send({ messages: part })));
-      const failures = outcomes.filter((outcome) => outcome.status === "rejected").map(({ reason }) =>
-        reason
-      );
-      if (failures.length > 0) throw new AggregateError(failures);
-      if (turn.over) return;
-    }
+  /** Adds to `batches` what it sends. Resolves when each is acknowledged or refused, or the call is over. */
+  async #deliver(call: SinkCall, records: readonly OutgoingRecord[], batches: SinkBatch[]): Promise<void> {
+    const client = this.#client ??= await this.#open(call);
+    const topic = await call.until(() => this.#topicOf(client));
+    if (!topic) return;
+    const fresh = this.#resume(records, batches, topic.leaders.length);
+    // One after the other: they may be of one partition.
+    if (batches.length > 0) await this.#bring(call, client, batches, 1);
+    if (call.isOver || fresh?.length === 0) return;
+    const made = await this.#encode(records, topic.leaders.length, fresh);
+    if (call.isOver) return;
+    batches.push(...made);
+    await this.#bring(call, client, made, 1);
   }
 
-  async #open(): Promise<Producer> {
+  async #open(call: SinkCall): Promise<ProducerClient> {
     const { timeoutMs, name } = this.#init;
-    const options = await connectionOptions(this.#plan, `weir-${name}`);
-    if (this.#closed) throw new Error("closed");
-    return new Producer({
-      ...options,
-      acks: acks[this.#plan.acks],
-      idempotent: this.#plan.idempotent,
-      compression: this.#plan.compression as CompressionAlgorithmValue,
-      autocreateTopics: true,
-      retries,
-      retryDelay: (_client, _operation, attempt, _retries, error) => {
-        this.#trouble = error;
-        // Repeated, it would lock the account.
-        if (failureOf(error).codes.has("PLT_KFK_AUTHENTICATION")) this.#end(error);
-        return Math.min(longestRetryMs, firstRetryMs * 2 ** (attempt - 1));
-      },
-      connectTimeout: Math.min(timeoutMs, connectMs),
-      timeout: Math.min(timeoutMs, acksMs),
-      metadataMaxAge: metadataMs,
-      requestTimeout: Math.min(timeoutMs, silenceMs),
+    const { topic, idempotent } = this.#plan;
+    const connection = await connectionOptions(this.#plan, `weir-${name}`);
+    if (call.isOver) throw new Error("closed");
+    return new ProducerClient({
+      ...{ connection, topic, acks: idempotent ? acks.all : acks[this.#plan.acks] },
+      acksMs: Math.min(timeoutMs, acksMs),
+      silenceMs: Math.min(timeoutMs, silenceMs),
+      connectMs: Math.min(timeoutMs, connectMs),
     });
   }
 
-  #messagesOf(records: readonly OutgoingRecord[]): MessageToProduce[] {
-    const { topic } = this.#plan;
-    const turn = this.#turn = (this.#turn + 1) & 0x7fffffff;
-    const messages: MessageToProduce[] = new Array(records.length);
-    for (let i = 0; i < records.length; i++) {
-      const { key, value, timestamp } = records[i]!;
-      messages[i] = {
-        topic,
-        // Taken modulo the number of partitions.
-        partition: key === null ? turn : murmur2(key),
-        key: key === null ? undefined : bufferOf(key),
-        value: bufferOf(value),
-        headers: headersOf(records[i]!),
-        timestamp: BigInt(Math.trunc(timestamp)),
-      };
-    }
-    return messages;
+  async #topicOf(client: ProducerClient): Promise<Topic> {
+    const { topic } = client;
+    return topic && performance.now() - topic.at < topicMs ? topic : await client.refresh();
   }
 
-  /** A client that does not come to its end is left behind; what it still says is nobody's. */
-  async #giveUp(): Promise<void> {
-    const producer = this.#producer;
-    this.#producer = undefined;
-    if (!producer) return;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const patience = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, closeMs);
-    });
-    await Promise.race([Promise.resolve(producer.close(true)).catch(() => {}), patience]);
-    clearTimeout(timer);
+  /** Adds batches of a former call; indexes of the records that are left, undefined for all. */
+  #resume(
+    records: readonly OutgoingRecord[],
+    batches: SinkBatch[],
+    count: number,
+  ): readonly number[] | undefined {
+    const former = this.#former;
+    if (former?.had(records)) {
+      const resumed = former.resume(records, count);
+      batches.push(...resumed.batches);
+      if (resumed.gaveUp || former.isUnsure) this.#numbers = undefined;
+      return resumed.fresh;
+    }
+    if (former?.isUnsure) this.#numbers = undefined;
+    this.#former = undefined;
+    this.#turn = (this.#turn + 1) & 0x7fffffff;
+    return undefined;
   }
 
-  #errorOf(error: unknown, messages: readonly MessageToProduce[]): SinkError {
-    const failure = failureOf(error);
-    const message = `${this.#where()}: ${failure.text}`;
-    if (!refusals.some((code) => failure.codes.has(code))) {
-      return new SinkError("unavailable", message, { cause: error });
+  async #encode(
+    records: readonly OutgoingRecord[],
+    count: number,
+    fresh: readonly number[] | undefined,
+  ): Promise<SinkBatch[]> {
+    const encoder = this.#encoder;
+    encoder.begin();
+    const parts = [...choosePartitions(records, count, this.#former?.turn ?? this.#turn, fresh)];
+    const places = parts.map(([, members]) => encoder.add(records, members));
+    const compression = this.#compression;
+    return await Promise.all(parts.map(async ([partition, members], i) => {
+      const plain = encoder.bytesOf(places[i]!);
+      const bytes = compression ? await compressBatch(plain, compression) : plain;
+      return new SinkBatch({ partition, bytes, records, members });
+    }));
+  }
+
+  /** To the leaders that are known now. */
+  async #bring(
+    call: SinkCall,
+    client: ProducerClient,
+    batches: readonly SinkBatch[],
+    tries: number,
+  ): Promise<void> {
+    if (batches.some(({ numbers }) => !numbers)) await call.until(() => this.#number(client, batches));
+    if (call.isOver) return;
+    const groups = new Map<number, SinkBatch[]>();
+    for (const batch of batches) {
+      const leader = client.topic?.leaders[batch.partition] ?? -1;
+      const group = groups.get(leader);
+      if (group) group.push(batch);
+      else groups.set(leader, [batch]);
     }
-    const partitions = this.#producer?.currentMetadata?.topics.get(this.#plan.topic)?.partitionsCount;
-    const refused = partitions === undefined ? [] : refusedOf(failure, messages, partitions);
+    await Promise.all(
+      [...groups].map(([leader, group]) => this.#bringTo(leader, call, client, group, tries)),
+    );
+  }
+
+  async #bringTo(
+    leader: number,
+    call: SinkCall,
+    client: ProducerClient,
+    batches: readonly SinkBatch[],
+    tries: number,
+  ): Promise<void> {
+    let trouble: unknown = new ProtocolError("LEADER_NOT_AVAILABLE");
+    let left = batches;
+    if (leader >= 0) {
+      try {
+        for (const batch of batches) batch.tries++;
+        const answers = await client.produce(leader, batches);
+        left = batches.filter((batch) => {
+          const found = this.#settle(call, batch, answers.get(batch.partition));
+          trouble = found ?? trouble;
+          return found !== undefined;
+        });
+      } catch (error) {
+        trouble = error;
+      }
+    }
+    if (left.length === 0 || !await call.again(trouble, tries)) return;
+    await client.refresh().catch(() => {});
+    if (!call.isOver) await this.#bring(call, client, left, tries + 1);
+  }
+
+  /** Why it has to be sent again; undefined where it has not. */
+  #settle(call: SinkCall, batch: SinkBatch, answer: ProducedAnswer | undefined): Error | undefined {
+    if (!answer) return new Error(`no answer for partition ${batch.partition}`);
+    const { errorCode, errorMessage, blamed } = answer;
+    if (errorCode === 0) return void batch.acknowledge();
+    const error = new ProtocolError(errorCode, errorMessage);
+    const { apiId, canRetry } = error as unknown as { apiId: string; canRetry: boolean };
+    if (apiId === duplicate) return void batch.acknowledge();
+    if (refusals.has(apiId)) {
+      batch.state = "refused";
+      batch.refusal = { error, blamed };
+      // Its first copy may be written: other records under its numbers would be taken for it.
+      if (batch.tries > 1) this.#numbers = undefined;
+      return undefined;
+    }
+    if (numbersLost.has(apiId)) {
+      if (this.#numbers === batch.numbers) this.#numbers = undefined;
+      batch.numbers = undefined;
+    } else if (!canRetry) {
+      call.fail(error);
+    }
+    return error;
+  }
+
+  async #number(client: ProducerClient, batches: readonly SinkBatch[]): Promise<void> {
+    const numbers = this.#plan.idempotent ? this.#numbers ?? await this.#renew(client) : noNumbers;
+    for (const batch of batches) if (!batch.numbers) batch.numbers = numbers;
+  }
+
+  #renew(client: ProducerClient): Promise<Numbers> {
+    return this.#renewing ??= client.newProducer()
+      .then((given) => this.#numbers = new Numbers(given))
+      .finally(() => this.#renewing = undefined);
+  }
+
+  /** Keeps what a next call can go on with. */
+  async #failed(
+    error: unknown,
+    records: readonly OutgoingRecord[],
+    batches: readonly SinkBatch[],
+  ): Promise<SinkError> {
+    // What is kept has its bytes in there, and a compression may read in it still.
+    this.#encoder = new BatchEncoder();
+    if (batches.length > 0) (this.#former ??= new FormerCall(records, this.#turn)).take(batches);
+    if (error instanceof SinkError) return error;
+    await this.#giveUp(false);
+    return new SinkError("unavailable", `${this.#where()}: ${failureOf(error).text}`, { cause: error });
+  }
+
+  #refusal(batches: readonly SinkBatch[]): SinkError {
+    const { error } = batches.at(-1)!.refusal!;
+    const refused = [...new Set(batches.flatMap((batch) => batch.blamed()))].sort((a, b) => a - b);
+    const message = `${this.#where()}: ${failureOf(error).text}`;
     return new SinkError("refused", message, { cause: error, ...(refused.length > 0 ? { refused } : {}) });
+  }
+
+  async #giveUp(flush: boolean): Promise<void> {
+    const client = this.#client;
+    this.#client = undefined;
+    this.#renewing = undefined;
+    await client?.close(flush);
   }
 
   #where(): string {
@@ -197,13 +295,12 @@ class KafkaSink implements Sink {
 
   describe(): string[] {
     const { topic } = this.#plan;
-    const metadata = this.#producer?.currentMetadata;
-    const known = metadata?.topics.get(topic);
-    if (!metadata || !known) return [`topic ${topic}`, `brokers ${this.#brokers}, not connected`];
-    const brokers = [...metadata.brokers].map(([id, { host, port }]) => `${id} ${host}:${port}`);
-    const orphans = known.partitions.filter(({ leader }) => leader < 0).length;
+    const known = this.#client?.topic;
+    if (!known) return [`topic ${topic}`, `brokers ${this.#brokers}, not connected`];
+    const brokers = [...known.brokers].map(([id, { host, port }]) => `${id} ${host}:${port}`);
+    const orphans = known.leaders.filter((leader) => leader < 0).length;
     return [
-      `topic ${topic}, ${known.partitionsCount} partitions${
+      `topic ${topic}, ${known.leaders.length} partitions${
         orphans > 0 ? `, ${orphans} of them without a leader` : ""
       }`,
       `brokers ${brokers.join(", ")}`,
@@ -213,72 +310,8 @@ class KafkaSink implements Sink {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    this.#closing.reject(new Error("closed"));
-    await this.#giveUp();
+    const busy = this.#call?.isOver === false;
+    this.#call?.fail(new Error("closed"));
+    await this.#giveUp(!busy);
   }
-}
-
-/**
- * Mostly one. The client writes timestamps as differences to the first one of a request, and writes differences of 2^31 ms
- * and more wrongly.
- */
-function stretchesOf(messages: readonly MessageToProduce[]): Array<readonly MessageToProduce[]> {
-  const stretches: Array<readonly MessageToProduce[]> = [];
-  let begin = 0;
-  let least = Infinity;
-  let most = -Infinity;
-  for (let i = 0; i < messages.length; i++) {
-    const at = Number(messages[i]!.timestamp);
-    if (at < least) least = at;
-    if (at > most) most = at;
-    if (most - least < longestStretchMs) continue;
-    stretches.push(messages.slice(begin, i));
-    begin = i;
-    least = at;
-    most = at;
-  }
-  stretches.push(begin === 0 ? messages : messages.slice(begin));
-  return stretches;
-}
-
-/** The messages of each partition, in their order. */
-function partsOf(messages: readonly MessageToProduce[], count: number): MessageToProduce[][] {
-  const parts = new Map<number, MessageToProduce[]>();
-  for (let i = 0; i < messages.length; i++) {
-    const message = messages[i]!;
-    const index = message.partition! % count;
-    const part = parts.get(index);
-    if (part) part.push(message);
-    else parts.set(index, [message]);
-  }
-  return [...parts.values()];
-}
-
-/** Indexes of the records that brokers named, and of records that were alone in a batch that was refused. */
-function refusedOf({ responses }: Failure, messages: readonly MessageToProduce[], count: number): number[] {
-  const refused = new Set<number>();
-  for (const { responses: topics } of responses) {
-    for (const { index, errorCode, recordErrors } of topics?.[0]?.partitionResponses ?? []) {
-      if (errorCode === 0) continue;
-      const members: number[] = [];
-      messages.forEach(({ partition }, i) => partition! % count === index && members.push(i));
-      if (members.length === 1) refused.add(members[0]!);
-      for (const { batchIndex } of recordErrors ?? []) {
-        const member = members[batchIndex];
-        if (member !== undefined) refused.add(member);
-      }
-    }
-  }
-  return [...refused].sort((a, b) => a - b);
-}
-
-function headersOf({ lane, sequence, headers }: OutgoingRecord): Map<Buffer, Buffer> {
-  const found = new Map<Buffer, Buffer>();
-  for (const name in headers) found.set(Buffer.from(name), Buffer.from(headers[name]!));
-  return found.set(identityName, Buffer.from(`${lane}/${sequence}`));
-}
-
-/** The same bytes, not a copy. */
-function bufferOf(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength);
 }

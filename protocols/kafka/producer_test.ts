@@ -5,7 +5,7 @@ import type { Log } from "../../core/context.ts";
 import { type RunningKafka, startKafka } from "../../tests/kafka.ts";
 import { makeKafkaSink } from "./producer.ts";
 
-const range = { from: 21_500, to: 21_600 };
+const range = { from: 21_000, to: 21_200 };
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
