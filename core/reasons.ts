@@ -89,6 +89,15 @@ export const reasons = {
   no_upgrade: row("service", "head", 501, "this connection cannot switch to another protocol"),
 } as const satisfies Record<string, ReasonRow>;
 
+/** Reasons that say "not now": whoever can wait may try the same again. */
+export const passingReasons: ReadonlySet<Reason> = new Set([
+  "queue_full",
+  "queue_timeout",
+  "pool_full",
+  "rate_limited",
+  "draining",
+]);
+
 /** A code of the table. */
 export type Reason = keyof typeof reasons;
 

@@ -113,8 +113,8 @@ Deno.test("unavailable() names each use of what cannot run yet, at its place", (
   const found = unavailable(compileValid("reference.yaml"));
   assert.deepEqual(found.map(({ line, message }) => `${line} ${message}`), [
     "43 `listeners.api.rate`: rate limits are not available yet",
-    "157 `governance`: governance is not available yet",
-    "164 `telemetry`: telemetry is not available yet",
+    "158 `governance`: governance is not available yet",
+    "165 `telemetry`: telemetry is not available yet",
   ]);
   const others = unavailable(compileValid("upstreams.yaml")).map(({ message }) => message);
   assert.deepEqual(others.filter((message) => message.includes("upstreams.")), [

@@ -86,21 +86,21 @@ Deno.test("explain() of an upstream shows its stack, and where each number came 
   const pool = found.stack.find(({ name }) => name === "pool")!;
   const lines = pool.values.map(({ path, text, source }) => `${path} ${text} ${source?.line ?? "default"}`);
   assert.deepEqual(lines, [
-    "pool.connections 8 108",
-    "pool.pipeline 1 108",
+    "pool.connections 8 109",
+    "pool.pipeline 1 109",
     "pool.waiters 1024 default",
-    "pool.wait 100ms 108",
-    "pool.warm 1 108",
-    "pool.idle 1m 108",
-    "pool.age 10m 108",
+    "pool.wait 100ms 109",
+    "pool.warm 1 109",
+    "pool.idle 1m 109",
+    "pool.age 10m 109",
     "pool.heartbeat 25s default",
   ]);
   const ca = found.stack.flatMap((part) => part.values).find(({ path }) => path === "tls.ca");
-  assert.deepEqual([ca?.text, ca?.source?.line], ["./files/ca.pem", 120]);
+  assert.deepEqual([ca?.text, ca?.source?.line], ["./files/ca.pem", 121]);
   const text = renderExplanation(found);
   const heads = [...text.matchAll(/^\d+\. (\w+)/gm)].map(([, name]) => name);
   assert.deepEqual(heads, order);
-  assert.match(text, /^ {5}retry\.on +connect, refused, 502, 503 +reference\.yaml:115$/m);
+  assert.match(text, /^ {5}retry\.on +connect, refused, 502, 503 +reference\.yaml:116$/m);
 });
 
 Deno.test("explain() shows a stack of nothing but one whole upstream", () => {

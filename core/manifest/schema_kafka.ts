@@ -97,6 +97,18 @@ export const kafkaListener = z.strictObject({
     {},
     "What happens when the handler fails. The partition waits meanwhile.",
   ),
+  commit: defaulted(
+    z.strictObject({
+      records: defaulted(
+        integer(1),
+        1000,
+        "Most records of a partition that are done and not committed; calls wait for the commit then.",
+      ),
+      every: defaulted(duration({ positive: true }), "1s", "Longest time between them."),
+    }),
+    {},
+    "When offsets are committed. What is done and not committed comes again when a worker is killed.",
+  ),
   deadLetters: defaulted(
     path("the path of a folder"),
     "./dead-letters",

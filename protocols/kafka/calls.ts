@@ -6,7 +6,7 @@
 import { Refusal } from "../../core/errors.ts";
 import type { KafkaListenerPlan } from "../../core/manifest/plan.ts";
 import type { ListenerHost, MessageSource } from "../../core/protocol.ts";
-import type { Reason } from "../../core/reasons.ts";
+import { passingReasons, type Reason } from "../../core/reasons.ts";
 import type { Service } from "../../core/service.ts";
 import type { Codec } from "../zmq/codec.ts";
 import type { DeadLetters } from "./dead_letters.ts";
@@ -31,15 +31,6 @@ export interface CallSetup {
   /** Called whenever records of a partition are done. */
   readonly onDone: (partition: Partition, records: number) => void;
 }
-
-/** Ends that say "not now". */
-const passing: ReadonlySet<Reason> = new Set([
-  "queue_full",
-  "queue_timeout",
-  "pool_full",
-  "rate_limited",
-  "draining",
-]);
 
 const nowhere: MessageSource = { address: "", client: "" };
 /** Handlers that answer at once are called no longer than this in one turn of the loop. */
@@ -171,7 +162,7 @@ export class Calls {
     }
     if (!(answer instanceof Refusal)) return this.#end(job);
     const { reason, retryAfterMs } = answer;
-    if (passing.has(reason)) {
+    if (passingReasons.has(reason)) {
       job.attempts--;
       const ms = Math.min(refusedMs.longest, refusedMs.first * 2 ** Math.min(job.refused++, 10));
       return this.#wait(job, Math.max(ms, Math.min(retryAfterMs, refusedMs.longest)));

@@ -1,23 +1,22 @@
 /**
- * Commits how far partitions are done: at most once a second, or every ten thousand records, whichever is sooner; never
- * two commits at once. As many records may come again when a worker is killed.
+ * Commits how far partitions are done: when half of `commit.records` is reached, so that calls need not wait for it, or
+ * after `commit.every`; never two commits at once. What is done since the last one comes again when a worker is killed.
  */
+import type { KafkaListenerPlan } from "../../core/manifest/plan.ts";
 import { ClientError } from "./client_error.ts";
 import type { ConsumerClient, Membership } from "./consumer_client.ts";
 import type { Partition } from "./partition.ts";
 
-/** Longest that something done stays uncommitted, ms. */
-export const commitEveryMs = 1000;
-/** Most records that stay so. */
-export const commitRecords = 10_000;
-
 /** What a committer is made with. */
 export interface CommitterSetup {
+  readonly plan: KafkaListenerPlan["commit"];
   readonly client: Pick<ConsumerClient, "commit">;
   /** Those that this member owns, now. */
   readonly partitions: ReadonlyMap<number, Partition>;
   /** As whom; undefined while it is in no group. */
   readonly membership: () => Membership | undefined;
+  /** Partitions that had as much uncommitted as they may can go on. */
+  readonly onCommitted: () => void;
   readonly onTrouble: (error: ClientError) => void;
 }
 
@@ -37,11 +36,13 @@ export class Committer {
   note(records: number): void {
     this.#dirty = true;
     this.#done += records;
+    if (this.#done * 2 >= this.#setup.plan.records && !this.#sending) void this.#send();
   }
 
   tick(now: number): void {
     if (!this.#dirty || this.#sending) return;
-    if (now - this.#lastAt < commitEveryMs && this.#done < commitRecords) return;
+    const { every, records } = this.#setup.plan;
+    if (now - this.#lastAt < every && this.#done * 2 < records) return;
     this.#lastAt = now;
     void this.#send();
   }
@@ -62,13 +63,22 @@ export class Committer {
     if (!membership) return false;
     const due = [...partitions.values()]
       .filter((partition) => partition.done > partition.committed)
-      .map((partition) => ({ partition: partition.index, offset: partition.done, of: partition }));
+      .map((partition) => ({
+        partition: partition.index,
+        offset: partition.done,
+        passed: partition.passed,
+        of: partition,
+      }));
     this.#dirty = false;
     this.#done = 0;
     if (due.length === 0) return true;
     try {
       await client.commit(membership, due);
-      for (const { of, offset } of due) of.committed = offset;
+      for (const { of, offset, passed } of due) {
+        of.committed = offset;
+        of.passedCommitted = passed;
+      }
+      this.#setup.onCommitted();
       return true;
     } catch (error) {
       this.#dirty = true;

@@ -23,6 +23,8 @@ export interface GroupSetup {
   readonly sessionMs: number;
   /** Of one partition. */
   readonly maxBytes: number;
+  /** As maxUncommitted of Partition. */
+  readonly maxUncommitted: number;
   readonly waits: Waits;
   readonly trouble: Trouble;
   /** Begin nothing more. */
@@ -175,7 +177,7 @@ export class Group {
 
   /** Makes its partitions those of the new assignment. */
   async #take(assigned: readonly number[], leaders: Leaders): Promise<void> {
-    const { topic, maxBytes, forget, onAssigned } = this.#setup;
+    const { topic, maxBytes, maxUncommitted, forget, onAssigned } = this.#setup;
     const lost = [...this.partitions.values()].filter(({ index }) => !assigned.includes(index));
     for (const partition of lost) {
       partition.detached = true;
@@ -188,7 +190,10 @@ export class Group {
     for (const index of gained) {
       const { position, committed } = offsets.get(index)!;
       const leader = row[index] ?? -1;
-      this.partitions.set(index, new Partition(index, position, { leader, committed, maxBytes }));
+      this.partitions.set(
+        index,
+        new Partition(index, position, { leader, committed, maxBytes, maxUncommitted }),
+      );
     }
     onAssigned(assigned.length - gained.length, lost.length, gained.length);
   }

@@ -33,20 +33,25 @@ export class Partition {
   running = 0;
   /** Calls that wait for another try; while there are some, none begins. */
   waiting = 0;
+  /** Records before {@link done} since this member owns it; as many of them as are committed. */
+  passed = 0;
+  passedCommitted = 0;
   readonly #maxBytes: number;
+  readonly #maxUncommitted: number;
   readonly #queue = new Deque<FetchedRecord>();
   readonly #window = new Deque<Job>();
 
   constructor(
     index: number,
     position: bigint,
-    options: { leader: number; committed: bigint; maxBytes: number },
+    options: { leader: number; committed: bigint; maxBytes: number; maxUncommitted: number },
   ) {
     this.index = index;
     this.position = position;
     this.leader = options.leader;
     this.committed = options.committed;
     this.#maxBytes = options.maxBytes;
+    this.#maxUncommitted = options.maxUncommitted;
   }
 
   /** Records that were read and are not begun. */
@@ -80,7 +85,7 @@ export class Partition {
   /** Whether another call may begin. */
   ready(concurrency: number): boolean {
     return this.running < concurrency && this.waiting === 0 && this.#queue.length > 0 && !this.detached &&
-      this.#window.length < longestWindow;
+      this.#window.length < longestWindow && this.passed - this.passedCommitted < this.#maxUncommitted;
   }
 
   /** The next call, of up to `batch` records. Only when {@link ready}. */
@@ -97,7 +102,7 @@ export class Partition {
     job.state = "done";
     job.input = job.error = undefined;
     for (const record of job.records) this.bytes -= sizeOf(record);
-    while (this.#window.first?.state === "done") this.#window.shift();
+    while (this.#window.first?.state === "done") this.passed += this.#window.shift()!.records.length;
   }
 }
 

@@ -9,9 +9,19 @@ function record(offset: number, size = 10): FetchedRecord {
   return { offset: BigInt(offset), key: null, value, headers: [], timestamp: 0 };
 }
 
-function partitionAt(position: number, maxBytes = 1_000_000): Partition {
-  return new Partition(0, BigInt(position), { leader: 1, committed: BigInt(position), maxBytes });
+function partitionAt(position: number, maxBytes = 1_000_000, maxUncommitted = 1_000): Partition {
+  const committed = BigInt(position);
+  return new Partition(0, committed, { leader: 1, committed, maxBytes, maxUncommitted });
 }
+
+Deno.test("ready() is false while as much is done and not committed as may be", () => {
+  const partition = partitionAt(0, 1_000_000, 3);
+  partition.add([0, 1, 2, 3, 4, 5].map((offset) => record(offset)), 6n);
+  for (let n = 0; n < 3; n++) partition.settle(partition.begin(1));
+  assert.equal(partition.ready(1), false);
+  partition.passedCommitted = 2;
+  assert.equal(partition.ready(1), true);
+});
 
 Deno.test("done is the offset before which everything is done, whatever the order in which calls end", () => {
   const offsets = fc.uniqueArray(fc.nat(1000), { minLength: 1, maxLength: 40 }).map((list) =>

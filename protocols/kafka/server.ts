@@ -72,7 +72,7 @@ export class KafkaServer implements SocketServer {
     });
     const group = this.#group = new Group({
       ...{ client, waits, topic: plan.topic, start: plan.start },
-      ...{ sessionMs: plan.session, maxBytes: plan.fetch.bytes },
+      ...{ sessionMs: plan.session, maxBytes: plan.fetch.bytes, maxUncommitted: plan.commit.records },
       trouble: new Trouble(log, names),
       hold: () => this.#hold(true),
       resume: () => this.#resume(),
@@ -89,7 +89,11 @@ export class KafkaServer implements SocketServer {
       },
     });
     this.#committer = new Committer({
+      plan: plan.commit,
       ...{ client, partitions: group.partitions, membership: () => group.membership },
+      onCommitted: () => {
+        for (const partition of group.partitions.values()) calls.run(partition);
+      },
       onTrouble: (error) => {
         log.debug("offsets were not committed", { ...names, cause: error.message });
         group.ask();

@@ -6,7 +6,7 @@
 import { Refusal } from "../../core/errors.ts";
 import type { ZmqListenerPlan } from "../../core/manifest/plan.ts";
 import type { ListenerHost, MessageSource, SocketServer } from "../../core/protocol.ts";
-import type { Reason } from "../../core/reasons.ts";
+import { passingReasons, type Reason } from "../../core/reasons.ts";
 import type { Service } from "../../core/service.ts";
 import { BoundEndpoint } from "./bound_endpoint.ts";
 import type { Codec } from "./codec.ts";
@@ -60,15 +60,6 @@ const socketKinds: Readonly<Record<Kind, SocketKind>> = {
   sub: "sub",
   xsub: "xsub",
 };
-
-/** Ends that say "not now": where the sender can wait, the message is tried again. */
-const passing: ReadonlySet<Reason> = new Set([
-  "queue_full",
-  "queue_timeout",
-  "pool_full",
-  "rate_limited",
-  "draining",
-]);
 
 const nowhere: MessageSource = { address: "", client: "" };
 const nothing = new Uint8Array(0);
@@ -310,7 +301,7 @@ export class ZmqServer implements SocketServer {
     if (!this.#waits) {
       return this.#reply(job.envelope, job.signature, refusalParts(refusal, this.#setup.codec));
     }
-    if (!passing.has(refusal.reason)) return;
+    if (!passingReasons.has(refusal.reason)) return;
     this.#held.push(job);
     this.#pause();
   }
