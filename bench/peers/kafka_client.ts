@@ -115,10 +115,18 @@ function sinkOfWeir(): Client {
   const kafka = { brokers, topic, acks: "all", compression, idempotent, tls: null, sasl: null };
   const plan = { kafka } as unknown as StreamPlan;
   const sink = makeKafkaSink({ name: "bench", plan, timeoutMs: 30_000, log: console as unknown as Log });
-  const rest = { lane: "w1", sequence: 1, headers: {} };
+  const rest = { lane: "w1", headers: {} };
+  let next = 1;
   return {
-    send: (values) =>
-      sink.send(values.map((value, i) => ({ ...rest, timestamp: Date.now(), key: keys[i]!, value }))),
+    /** What failed comes again under the same sequences, as the shipper does it. */
+    async send(values) {
+      await sink.send(
+        values.map((value, i) => ({
+          ...{ ...rest, sequence: next + i, timestamp: Date.now(), key: keys[i]!, value },
+        })),
+      );
+      next += values.length;
+    },
     consume: () => Promise.reject(new Error("a sink does not read")),
     close: () => sink.close(),
   };
