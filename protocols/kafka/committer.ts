@@ -36,13 +36,17 @@ export class Committer {
   note(records: number): void {
     this.#dirty = true;
     this.#done += records;
-    if (this.#done * 2 >= this.#setup.plan.records && !this.#sending) void this.#send();
+    if (this.#due && !this.#sending) void this.#send();
+  }
+
+  /** Soon calls would have to wait for a commit. */
+  get #due(): boolean {
+    return this.#done * 2 >= this.#setup.plan.records;
   }
 
   tick(now: number): void {
     if (!this.#dirty || this.#sending) return;
-    const { every, records } = this.#setup.plan;
-    if (now - this.#lastAt < every && this.#done * 2 < records) return;
+    if (now - this.#lastAt < this.#setup.plan.every && !this.#due) return;
     this.#lastAt = now;
     void this.#send();
   }
@@ -54,7 +58,11 @@ export class Committer {
   }
 
   #send(): Promise<boolean> {
-    return this.#sending ??= this.#commit().finally(() => this.#sending = undefined);
+    return this.#sending ??= this.#commit().then((worked) => {
+      this.#sending = undefined;
+      if (worked && this.#due) void this.#send();
+      return worked;
+    });
   }
 
   async #commit(): Promise<boolean> {
