@@ -91,7 +91,8 @@ function clientOfPlatformatic(): Client {
       const messages: MessageToProduce[] = values.map((value, i) => ({
         ...{ topic, key: keys[i]!, value: value as Buffer },
       }));
-      return producer.send({ messages });
+      // The ones of the constructor are not heeded.
+      return producer.send({ messages, acks: -1 });
     },
     async consume(count) {
       const stream = await consumer.consume({ topics: [topic], mode: "earliest", autocommit: true });

@@ -47,7 +47,7 @@ const refusals = new Set([
 ]);
 /** It is written already. */
 const duplicate = "DUPLICATE_SEQUENCE_NUMBER";
-/** The broker does not know the numbers that came before these: it has not written the batch. */
+/** The broker does not know the numbers that came before these: it has not written the batch, or forgotten of it. */
 const numbersLost = new Set([
   ...["OUT_OF_ORDER_SEQUENCE_NUMBER", "UNKNOWN_PRODUCER_ID", "INVALID_PRODUCER_EPOCH"],
   ...["INVALID_PRODUCER_ID_MAPPING", "PRODUCER_FENCED"],
@@ -98,6 +98,7 @@ class KafkaSink implements Sink {
     const batches: SinkBatch[] = [];
     try {
       await Promise.race([this.#deliver(call, records, batches), call.failed]);
+      if (call.isOver) await call.failed;
       this.#former?.take(batches);
       const refused = batches.filter(({ state }) => state === "refused");
       if (refused.length > 0) throw this.#refusal(refused);
@@ -237,7 +238,7 @@ class KafkaSink implements Sink {
     if (refusals.has(apiId)) {
       batch.state = "refused";
       batch.refusal = { error, blamed };
-      // Its first copy may be written: other records under its numbers would be taken for it.
+      // Its first copy may be written: other records under its numbers would be taken for that.
       if (batch.tries > 1) this.#numbers = undefined;
       return undefined;
     }
