@@ -56,6 +56,7 @@ function shipperDrainMs(state: ServiceState, child: Child): number {
 
 /** A shipper is done; what it could not ship waits in the spool for the next one. */
 export function recordsLeft(state: ServiceState, child: Child, streams: unknown): void {
+  state.shipped = true;
   const counts = Object.entries((streams ?? {}) as Record<string, unknown>)
     .map(([name, count]) => [name, Number(count) || 0] as const)
     .filter(([, count]) => count > 0);

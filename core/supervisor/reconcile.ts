@@ -104,7 +104,7 @@ export type Action =
 /** The actions that bring `actual` closer to `goal` at `now`; none when there is nothing to do. */
 export function reconcile(goal: Goal, actual: Actual, now: number): Action[] {
   const guarded = guard(goal, actual, now);
-  if (goal.phase !== "run") return [...guarded, ...finish(goal, actual)];
+  if (goal.phase !== "run") return [...guarded, ...finish(goal, actual, now)];
   const retired = retire(goal, actual);
   return [
     ...guarded,
@@ -227,16 +227,21 @@ function steer({ limits }: Goal, { children, steered, steeringStale, steeringBus
   return [{ type: "steerAway", serial: away.serial, via: via.serial }];
 }
 
+/** How long a stop waits for a shipper that is starting. */
+const shipperStartMs = 3000;
 /** Who leaves after whom: the shipper ships what workers write until they end, the governor shows how all that goes. */
 const leavingOrder: readonly Role[] = ["worker", "shipper", "governor"];
 
 /** Drain or stop. */
-function finish({ phase }: Goal, { children }: Actual): Action[] {
+function finish({ phase }: Goal, { children }: Actual, now: number): Action[] {
   if (children.length === 0) return [{ type: "finished" }];
   const alive = children.filter((child) => !child.killed);
   if (phase === "stop") return alive.map(({ serial }) => ({ type: "kill", serial, cause: "stop" }));
   const first = leavingOrder.find((role) => alive.some((child) => child.role === role));
-  return alive.filter((child) => child.role === first).flatMap(({ serial, state }): Action[] => {
+  return alive.filter((child) => child.role === first).flatMap((child): Action[] => {
+    const { serial, state } = child;
+    // What was written so far is shipped by one that is about to be there.
+    if (child.role === "shipper" && state === "starting" && now - child.startedAt < shipperStartMs) return [];
     if (state === "ready") return [{ type: "drain", serial, cause: "drain" }];
     return state === "starting" ? [{ type: "kill", serial, cause: "drain" }] : [];
   });

@@ -182,6 +182,18 @@ const cases: Case[] = [
     wanted: [{ type: "drain", serial: 8, cause: "drain" }],
   },
   {
+    name: "waits at a stop for a shipper that is starting, and not for long",
+    goal: { phase: "drain", shipper: true },
+    children: [{ ...shipper, state: "starting", startedAt: now - 2900 }, governor],
+    wanted: [],
+  },
+  {
+    name: "ends a shipper at a stop that does not come to its start",
+    goal: { phase: "drain", shipper: true },
+    children: [{ ...shipper, state: "starting", startedAt: now - 3100 }, governor],
+    wanted: [{ type: "kill", serial: 8, cause: "drain" }],
+  },
+  {
     name: "keeps shipper and governor while a worker drains",
     goal: { phase: "drain", shipper: true },
     children: [shipper, governor, child(1, { state: "draining" })],

@@ -77,6 +77,8 @@ export class ServiceState {
   failure = "";
   /** When a stop should be over, monotonic ms: what is left of it is the shipper's. */
   drainUntil = 0;
+  /** A shipper has said what it leaves; false again where another one is started. */
+  shipped = false;
   /** Work in flight was cut off while stopping. */
   cutOff = false;
   reload: ReloadState | undefined;

@@ -30,6 +30,7 @@ export function startChild(
   }
   const child = new Child({ serial, role, id, generation, slot }, now, state.clock.epoch());
   state.children.set(serial, child);
+  if (role === "shipper") state.shipped = false;
   const plan = state.plans.get(generation)!;
   const ipc = role === "worker" && handedOver(plan).length > 0;
   const { entries, env } = state.options;

@@ -313,6 +313,11 @@ export class Supervisor {
     this.#stopTicking();
     const closed = state.control.close();
     state.acceptor?.close();
+    if (this.#state.goal.shipper && !this.#state.shipped) {
+      log.warn(
+        "records may be left in the spool: no shipper was there at the end; the next start ships them",
+      );
+    }
     log.info("the service is stopped", { code });
     try {
       await closed;

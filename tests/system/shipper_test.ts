@@ -153,6 +153,23 @@ Deno.test("a service whose records nobody takes serves, says what is left, and t
   assert.deepEqual(numbers(again.folder, "records"), upTo(100));
 });
 
+Deno.test("a service that ends without its shipper says that records may be left", async () => {
+  const port = freePort();
+  await using weir = await WeirProcess.start({ manifest: manifestOf(port, ["one"]) });
+  const killShipper = async () => {
+    const shipper = await weir.until("a shipper", () => shipperOf(weir));
+    Deno.kill(shipper.pid, "SIGKILL");
+    await weir.until("it is gone", async () => (await shipperOf(weir))?.pid !== shipper.pid);
+  };
+  // Its back-off grows until a stop comes in between.
+  for (let n = 0; n < 3; n++) await killShipper();
+  await send(port, "one", 0, 20);
+  assert.equal(await weir.stop(), 0);
+  const said = weir.records("records may be left in the spool").length;
+  const shipped = numbers(weir.folder, "one").length;
+  assert.ok(said === 1 ? shipped === 0 : shipped === 20, `said ${said}, shipped ${shipped}`);
+});
+
 Deno.test("a shipper steps back behind the workers, and its figures come as snapshots where nothing is mapped", async () => {
   const [port, metaPort] = [freePort(), freePort()];
   const manifest = manifestOf(port, ["records"], { meta: { listen: `127.0.0.1:${metaPort}` } });
