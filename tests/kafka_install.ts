@@ -59,7 +59,7 @@ async function copyJars(folder: string): Promise<void> {
     );
     await Deno.writeTextFile(
       join(temporary, "pom.xml"),
-      `<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>` +
+      `<project><modelVersion>4.0.0</modelVersion>` +
         `<groupId>tests</groupId><artifactId>kafka</artifactId><version>1</version>` +
         `<dependencies>${dependencies.join("")}</dependencies></project>`,
     );

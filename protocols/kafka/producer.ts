@@ -16,7 +16,6 @@
  *
  * Refuses to keep records: what was not acknowledged stays where the caller has it. Writes no log lines on success.
  */
-import { ProtocolError } from "@platformatic/kafka";
 import type { StreamPlan } from "../../core/manifest/plan.ts";
 import {
   type MakeSink,
@@ -25,33 +24,18 @@ import {
   SinkError,
   type SinkInit,
 } from "../../core/stream/contract.ts";
+import { BatchSender } from "./batch_sender.ts";
 import { choosePartitions } from "./choose_partitions.ts";
 import { type Compression, compressionOf } from "./compressions.ts";
 import { brokerNames, connectionOptions } from "./connection_options.ts";
 import { failureOf } from "./failure.ts";
 import { FormerCall } from "./former_call.ts";
-import type { ProducedAnswer } from "./produce_request.ts";
 import { ProducerClient, type Topic } from "./producer_client.ts";
 import { BatchEncoder, compressBatch } from "./record_batch.ts";
-import { noNumbers, Numbers, SinkBatch } from "./sink_batch.ts";
+import { SinkBatch } from "./sink_batch.ts";
 import { SinkCall } from "./sink_call.ts";
 
 const acks = { all: -1, leader: 1, none: 0 } as const;
-
-/** Answers that no second try changes, because they are about a record. */
-const refusals = new Set([
-  "MESSAGE_TOO_LARGE",
-  "RECORD_LIST_TOO_LARGE",
-  "INVALID_RECORD",
-  "INVALID_TIMESTAMP",
-]);
-/** It is written already. */
-const duplicate = "DUPLICATE_SEQUENCE_NUMBER";
-/** The broker does not know the numbers that came before these: it has not written the batch, or forgotten of it. */
-const numbersLost = new Set([
-  ...["OUT_OF_ORDER_SEQUENCE_NUMBER", "UNKNOWN_PRODUCER_ID", "INVALID_PRODUCER_EPOCH"],
-  ...["INVALID_PRODUCER_ID_MAPPING", "PRODUCER_FENCED"],
-]);
 
 const connectMs = 5000;
 /** How long a leader waits for its followers. */
@@ -75,9 +59,7 @@ class KafkaSink implements Sink {
   readonly #compression: Compression | undefined;
   #encoder = new BatchEncoder();
   #client: ProducerClient | undefined;
-  /** Those that new batches get. */
-  #numbers: Numbers | undefined;
-  #renewing: Promise<Numbers> | undefined;
+  readonly #sender: BatchSender;
   #former: FormerCall | undefined;
   #call: SinkCall | undefined;
   #closed = false;
@@ -89,6 +71,7 @@ class KafkaSink implements Sink {
     this.#plan = plan;
     this.#brokers = brokerNames(plan).join(", ");
     this.#compression = compressionOf(plan.compression);
+    this.#sender = new BatchSender(plan.idempotent);
   }
 
   async send(records: readonly OutgoingRecord[]): Promise<void> {
@@ -117,12 +100,12 @@ class KafkaSink implements Sink {
     if (!topic) return;
     const fresh = this.#resume(records, batches, topic.leaders.length);
     // One after the other: they may be of one partition.
-    if (batches.length > 0) await this.#bring(call, client, batches, 1);
+    if (batches.length > 0) await this.#sender.bring(batches, call, client);
     if (call.isOver || fresh?.length === 0) return;
     const made = await this.#encode(records, topic.leaders.length, fresh);
     if (call.isOver) return;
     batches.push(...made);
-    await this.#bring(call, client, made, 1);
+    await this.#sender.bring(made, call, client);
   }
 
   async #open(call: SinkCall): Promise<ProducerClient> {
@@ -153,10 +136,10 @@ class KafkaSink implements Sink {
     if (former?.had(records)) {
       const resumed = former.resume(records, count);
       batches.push(...resumed.batches);
-      if (resumed.gaveUp || former.isUnsure) this.#numbers = undefined;
+      if (resumed.gaveUp || former.isUnsure) this.#sender.renew();
       return resumed.fresh;
     }
-    if (former?.isUnsure) this.#numbers = undefined;
+    if (former?.isUnsure) this.#sender.renew();
     this.#former = undefined;
     this.#turn = (this.#turn + 1) & 0x7fffffff;
     return undefined;
@@ -177,89 +160,6 @@ class KafkaSink implements Sink {
       const bytes = compression ? await compressBatch(plain, compression) : plain;
       return new SinkBatch({ partition, bytes, records, members });
     }));
-  }
-
-  /** To the leaders that are known now. */
-  async #bring(
-    call: SinkCall,
-    client: ProducerClient,
-    batches: readonly SinkBatch[],
-    tries: number,
-  ): Promise<void> {
-    if (batches.some(({ numbers }) => !numbers)) await call.until(() => this.#number(client, batches));
-    if (call.isOver) return;
-    const groups = new Map<number, SinkBatch[]>();
-    for (const batch of batches) {
-      const leader = client.topic?.leaders[batch.partition] ?? -1;
-      const group = groups.get(leader);
-      if (group) group.push(batch);
-      else groups.set(leader, [batch]);
-    }
-    await Promise.all(
-      [...groups].map(([leader, group]) => this.#bringTo(leader, call, client, group, tries)),
-    );
-  }
-
-  async #bringTo(
-    leader: number,
-    call: SinkCall,
-    client: ProducerClient,
-    batches: readonly SinkBatch[],
-    tries: number,
-  ): Promise<void> {
-    let trouble: unknown = new ProtocolError("LEADER_NOT_AVAILABLE");
-    let left = batches;
-    if (leader >= 0) {
-      try {
-        for (const batch of batches) batch.tries++;
-        const answers = await client.produce(leader, batches);
-        left = batches.filter((batch) => {
-          const found = this.#settle(call, batch, answers.get(batch.partition));
-          trouble = found ?? trouble;
-          return found !== undefined;
-        });
-      } catch (error) {
-        trouble = error;
-      }
-    }
-    if (left.length === 0 || !await call.again(trouble, tries)) return;
-    await client.refresh().catch(() => {});
-    if (!call.isOver) await this.#bring(call, client, left, tries + 1);
-  }
-
-  /** Why it has to be sent again; undefined where it has not. */
-  #settle(call: SinkCall, batch: SinkBatch, answer: ProducedAnswer | undefined): Error | undefined {
-    if (!answer) return new Error(`no answer for partition ${batch.partition}`);
-    const { errorCode, errorMessage, blamed } = answer;
-    if (errorCode === 0) return void batch.acknowledge();
-    const error = new ProtocolError(errorCode, errorMessage);
-    const { apiId, canRetry } = error as unknown as { apiId: string; canRetry: boolean };
-    if (apiId === duplicate) return void batch.acknowledge();
-    if (refusals.has(apiId)) {
-      batch.state = "refused";
-      batch.refusal = { error, blamed };
-      // Its first copy may be written: other records under its numbers would be taken for that.
-      if (batch.tries > 1) this.#numbers = undefined;
-      return undefined;
-    }
-    if (numbersLost.has(apiId)) {
-      if (this.#numbers === batch.numbers) this.#numbers = undefined;
-      batch.numbers = undefined;
-    } else if (!canRetry) {
-      call.fail(error);
-    }
-    return error;
-  }
-
-  async #number(client: ProducerClient, batches: readonly SinkBatch[]): Promise<void> {
-    const numbers = this.#plan.idempotent ? this.#numbers ?? await this.#renew(client) : noNumbers;
-    for (const batch of batches) if (!batch.numbers) batch.numbers = numbers;
-  }
-
-  #renew(client: ProducerClient): Promise<Numbers> {
-    return this.#renewing ??= client.newProducer()
-      .then((given) => this.#numbers = new Numbers(given))
-      .finally(() => this.#renewing = undefined);
   }
 
   /** Keeps what a next call can go on with. */
@@ -286,7 +186,6 @@ class KafkaSink implements Sink {
   async #giveUp(flush: boolean): Promise<void> {
     const client = this.#client;
     this.#client = undefined;
-    this.#renewing = undefined;
     await client?.close(flush);
   }
 
