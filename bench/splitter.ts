@@ -1,10 +1,10 @@
 /** The splitter at a fixed rate: the example's own handler under Weir, as it is shipped, and on bare Deno.serve. */
 import { alternate } from "./alternate.ts";
+import { latencyTables } from "./latency_tables.ts";
 import type { LoadReport } from "./load.ts";
 import { constantRate } from "./loads.ts";
 import { type ProgramOptions, startProgram } from "./program.ts";
 import type { Bench, BenchOptions } from "./run.ts";
-import { ratioTable } from "./table.ts";
 
 const rate = 5000;
 const connections = 64;
@@ -32,15 +32,7 @@ export const bench: Bench = {
       { name: "Weir", measure: () => measure(weir(options), options) },
     ];
     const { figures, failures } = await alternate(contenders, options.rounds, (text) => console.error(text));
-    const show = (title: string, unit: string, pick: (report: LoadReport) => number) => {
-      const samples = new Map([...figures].map(([name, rounds]) => [name, rounds.map(pick)]));
-      console.log(ratioTable(title, unit, samples) + "\n");
-    };
-    show("p50", "ms", ({ ok }) => ok.p50);
-    show("p99", "ms", ({ ok }) => ok.p99);
-    show("p99.9", "ms", ({ ok }) => ok.p999);
-    show("failed, refused or lost", "", ({ failed, refused, lost }) => failed + refused.count + lost);
-    show("generator late, p99.9", "ms", ({ lateMs }) => lateMs.p999);
+    console.log(latencyTables(figures));
     for (const [name, cause] of failures) console.log(`left out: ${name}: ${cause}`);
   },
 };

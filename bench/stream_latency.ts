@@ -4,11 +4,11 @@
  */
 import { startKafka } from "../tests/kafka.ts";
 import { alternate } from "./alternate.ts";
+import { latencyTables } from "./latency_tables.ts";
 import type { LoadReport } from "./load.ts";
 import { constantRate } from "./loads.ts";
 import type { Bench, BenchOptions } from "./run.ts";
 import { metric, splitPath, startSplitter, untilMetric } from "./splitter_service.ts";
-import { ratioTable } from "./table.ts";
 
 const rate = 5000;
 const connections = 64;
@@ -36,15 +36,7 @@ export const bench: Bench = {
       },
     ].filter(({ name }) => name === "no stream" || options.only.length === 0 || options.only.includes(name));
     const { figures, failures } = await alternate(contenders, options.rounds, (text) => console.error(text));
-    const show = (title: string, unit: string, pick: (report: LoadReport) => number) => {
-      const samples = new Map([...figures].map(([name, rounds]) => [name, rounds.map(pick)]));
-      console.log(ratioTable(title, unit, samples) + "\n");
-    };
-    show("p50", "ms", ({ ok }) => ok.p50);
-    show("p99", "ms", ({ ok }) => ok.p99);
-    show("p99.9", "ms", ({ ok }) => ok.p999);
-    show("failed, refused or lost", "", ({ failed, refused, lost }) => failed + refused.count + lost);
-    show("generator late, p99.9", "ms", ({ lateMs }) => lateMs.p999);
+    console.log(latencyTables(figures));
     console.log(`records not acknowledged by the sink: ${lost}`);
     for (const [name, cause] of failures) console.log(`left out: ${name}: ${cause}`);
     return lost === 0;
