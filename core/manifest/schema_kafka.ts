@@ -116,8 +116,8 @@ export const kafkaListener = z.strictObject({
   ),
   session: defaulted(
     duration({ min: "1s" }),
-    "30s",
-    "A member that is silent for so long loses its partitions to the others.",
+    "10s",
+    "A member that is silent for so long, because it was killed or cut off, loses its partitions to the others. Brokers take no less than 6s unless they are told to.",
   ),
   fetch: defaulted(
     z.strictObject({
