@@ -144,6 +144,7 @@ function lanes(): Target<number> {
       segments: [{ file: "s", first: 1, last, bytes: bytes.length }],
       listings: 0,
       listedAt: 0,
+      hasAfter: () => false,
       refresh: () => void (list.listings++, list.listedAt = now),
     };
     const lane = { name: "worker1-1-a", dead: true, tail: 0 } as unknown as Lane;
