@@ -40,7 +40,7 @@ export const bench: Bench = {
         rows.push([
           name,
           ...[report.ok.p50, report.ok.p99, report.ok.p999].map(number),
-          String(report.failed + report.refused.count + report.lost),
+          `${report.failed}, ${report.refused.count}, ${report.lost}`,
           String(await metric(splitter.metaUrl, "weir_stream_queued")),
           number(shipper / 2 ** 20),
           number(workers / 2 ** 20),
@@ -63,7 +63,10 @@ export const bench: Bench = {
       const records = await kafka.records("splits");
       const ids = new Set(records.map(({ headers }) => headers["weir-id"]));
       console.log(
-        table(["ms", "p50", "p99", "p99.9", "failed", "queued", "shipper MiB", "worker MiB"], rows),
+        table(
+          ["ms", "p50", "p99", "p99.9", "failed, refused, lost", "queued", "shipper MiB", "worker MiB"],
+          rows,
+        ),
       );
       console.log(
         `\n  ${answered} answers, ${ids.size} of their records in the topic, ${
