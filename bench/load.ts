@@ -165,7 +165,8 @@ export async function sendLoad(options: LoadOptions): Promise<LoadReport> {
     const now = performance.now();
     while (due < total && dueAt(due) <= now) {
       due++;
-      const connection = free.pop();
+      // In turn: one that never said anything would be closed as such.
+      const connection = free.shift();
       if (connection) send(next++, connection, false);
     }
     if (due >= total && (next >= due && underWay === 0 || now > dueAt(total) + goodMs)) break;
