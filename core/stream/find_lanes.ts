@@ -4,6 +4,7 @@ import { CursorFile } from "./cursor_file.ts";
 import { openSegment } from "./segment_file.ts";
 import { SegmentReader } from "./segment_reader.ts";
 import { isLaneName, parseSegmentName, type SegmentName } from "./spool_names.ts";
+import { writerLock } from "./writer_lock.ts";
 
 /** A stream's folder. */
 export interface FoundStream {
@@ -142,12 +143,9 @@ export function readDone(lane: FoundLane): number | null {
  */
 export function isWritten(lane: FoundLane): boolean {
   try {
-    using file = Deno.openSync(join(lane.folder, "writer"));
-    const { mtime } = file.statSync();
+    const { mtime } = Deno.statSync(join(lane.folder, "writer"));
     if (mtime !== null && Date.now() - mtime.getTime() < freshMs) return true;
-    if (!file.tryLockSync(false)) return true;
-    file.unlockSync();
-    return false;
+    return writerLock(lane.folder) === "held";
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
     throw error;

@@ -8,6 +8,7 @@ import type { Clock } from "../clock.ts";
 import { samePlace } from "./lane_folder.ts";
 import { readSegmentHeader, segmentHeaderBytes } from "./record_codec.ts";
 import { isLaneName, parseSegmentName } from "./spool_names.ts";
+import { writerLock } from "./writer_lock.ts";
 
 const lockTriesMs = [1, 1, 2, 2, 4, 4, 8, 8, 16, 16] as const;
 
@@ -163,10 +164,7 @@ export class Room {
   #isWritten({ lane }: Taken): boolean {
     if (lane === this.#init.lane) return true;
     try {
-      using file = Deno.openSync(join(this.#init.folder, lane, "writer"));
-      if (!file.tryLockSync(false)) return true;
-      file.unlockSync();
-      return false;
+      return writerLock(join(this.#init.folder, lane)) === "held";
     } catch {
       return false;
     }
