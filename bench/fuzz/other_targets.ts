@@ -6,7 +6,7 @@ import { FramingError } from "../../protocols/frames/framing_error.ts";
 import { bounded, framings } from "../../protocols/frames/testdata/framings.ts";
 import { type Pair, parse, readPairs } from "../../protocols/http/client/testdata/read_replies.ts";
 import { ReplyDecoder, ReplyError, unfinished } from "../../protocols/redis/reply_decoder.ts";
-import { type CodecName, loadCodec } from "../../protocols/zmq/codec.ts";
+import { type CodecName, loadCodec } from "../../protocols/codec/codec.ts";
 import { ReplayWindow } from "../../protocols/zmq/replay_window.ts";
 import { signatureBytes, Signer } from "../../protocols/zmq/signature.ts";
 import { type Case, joined, piecesOf, type Sample, samplesOf } from "./mutation.ts";

@@ -8,7 +8,7 @@ import type { KafkaListenerPlan } from "../../core/manifest/plan.ts";
 import type { ListenerHost, MessageSource } from "../../core/protocol.ts";
 import { passingReasons, type Reason } from "../../core/reasons.ts";
 import type { Service } from "../../core/service.ts";
-import type { Codec } from "../zmq/codec.ts";
+import type { Codec } from "../codec/codec.ts";
 import type { DeadLetters } from "./dead_letters.ts";
 import { decoded, type Undecodable } from "./decode.ts";
 import type { Job } from "./job.ts";

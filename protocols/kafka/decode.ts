@@ -1,5 +1,5 @@
 /** Records as handlers get them. */
-import type { Codec } from "../zmq/codec.ts";
+import type { Codec } from "../codec/codec.ts";
 import type { FetchedRecord } from "./consumer_client.ts";
 import { KafkaRecord } from "./record.ts";
 

@@ -7,7 +7,7 @@ import type { SocketServer } from "../../core/protocol.ts";
 import type { Scope } from "../../core/scope.ts";
 import type { Service } from "../../core/service.ts";
 import { traceIdOf, validTraceparent } from "../../core/trace_context.ts";
-import { loadCodec } from "../zmq/codec.ts";
+import { loadCodec } from "../codec/codec.ts";
 import type { KafkaHost } from "./calls.ts";
 import { connectionOptions } from "./connection_options.ts";
 import { ConsumerClient } from "./consumer_client.ts";

@@ -1,7 +1,7 @@
 /** The kafka side of a pool thread: decodes and calls the handler. Loaded by the thread, not by the worker. */
 import type { Context } from "../../core/context.ts";
 import { ServiceError } from "../../core/errors.ts";
-import { loadCodec } from "../zmq/codec.ts";
+import { loadCodec } from "../codec/codec.ts";
 import { decoded } from "./decode.ts";
 import { handlerOf } from "./handler.ts";
 import { fromPool, type PoolPayload } from "./pool_call.ts";

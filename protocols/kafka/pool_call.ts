@@ -1,5 +1,5 @@
 /** Records on their way to a pool thread: numbers and names as a JSON head, keys, headers and values as the body. */
-import type { CodecName } from "../zmq/codec.ts";
+import type { CodecName } from "../codec/codec.ts";
 import type { FetchedRecord } from "./consumer_client.ts";
 import type { Job } from "./job.ts";
 

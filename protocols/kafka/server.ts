@@ -9,7 +9,7 @@
  */
 import type { SocketServer } from "../../core/protocol.ts";
 import type { Service } from "../../core/service.ts";
-import type { Codec } from "../zmq/codec.ts";
+import type { Codec } from "../codec/codec.ts";
 import { Calls, type KafkaHost } from "./calls.ts";
 import { Committer } from "./committer.ts";
 import type { ConsumerClient } from "./consumer_client.ts";

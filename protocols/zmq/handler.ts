@@ -6,7 +6,7 @@
 import type { Context } from "../../core/context.ts";
 import { ServiceError } from "../../core/errors.ts";
 import type { Service } from "../../core/service.ts";
-import type { Codec } from "./codec.ts";
+import type { Codec } from "../codec/codec.ts";
 import { Multipart, type ZmqMessage } from "./message.ts";
 
 /** See the module's header. */

@@ -6,7 +6,7 @@ import type { ZmqListenerPlan } from "../../core/manifest/plan.ts";
 import type { SocketServer } from "../../core/protocol.ts";
 import type { Scope } from "../../core/scope.ts";
 import type { Service } from "../../core/service.ts";
-import { type Codec, loadCodec } from "./codec.ts";
+import { type Codec, loadCodec } from "../codec/codec.ts";
 import { joinContext } from "./context.ts";
 import { curveOf } from "./curve.ts";
 import { handlerOf, type Replies, type ReplyParts, serviceOf } from "./handler.ts";

@@ -1,7 +1,7 @@
 /** The zmq side of a pool thread: decodes, calls the handler, encodes. Loaded by the thread, not by the worker. */
 import type { Context } from "../../core/context.ts";
 import { ServiceError } from "../../core/errors.ts";
-import { loadCodec } from "./codec.ts";
+import { loadCodec } from "../codec/codec.ts";
 import { encodeReply, handlerOf } from "./handler.ts";
 import { ZmqMessage } from "./message.ts";
 import { fromPool, type PoolPayload, replyToPool } from "./pool_call.ts";

@@ -2,7 +2,7 @@
  * Messages on their way to a pool thread and back: lengths and names as a JSON head, the parts behind each other as the
  * body. What is decoded and encoded there does not keep the I/O thread.
  */
-import type { CodecName } from "./codec.ts";
+import type { CodecName } from "../codec/codec.ts";
 import type { Replies, ReplyParts } from "./handler.ts";
 import type { ZmqMessage } from "./message.ts";
 

@@ -4,7 +4,7 @@
  */
 import type { Refusal } from "../../core/errors.ts";
 import { type Reason, reasons } from "../../core/reasons.ts";
-import type { Codec } from "./codec.ts";
+import type { Codec } from "../codec/codec.ts";
 
 /** See the module's header. */
 export interface RefusalReply {

@@ -9,7 +9,7 @@ import type { ListenerHost, MessageSource, SocketServer } from "../../core/proto
 import { passingReasons, type Reason } from "../../core/reasons.ts";
 import type { Service } from "../../core/service.ts";
 import { BoundEndpoint } from "./bound_endpoint.ts";
-import type { Codec } from "./codec.ts";
+import type { Codec } from "../codec/codec.ts";
 import type { ZmqContext } from "./context.ts";
 import { applyCurve, type CurveSetup } from "./curve.ts";
 import { Dialled } from "./dialled.ts";

@@ -4,7 +4,7 @@ import { ServiceError } from "../../../core/errors.ts";
 import type { Caller, CallOptions, HandleContext } from "../../../core/upstream/contract.ts";
 import { UpstreamError } from "../../../core/upstream_error.ts";
 import { UpstreamHandle } from "../../../core/upstream/wrong_protocol.ts";
-import { loadCodec, loadedCodec } from "../codec.ts";
+import { loadCodec, loadedCodec } from "../../codec/codec.ts";
 import { encodeParts } from "../handler.ts";
 import { isRefusal } from "../refusal_parts.ts";
 import type { ZmqReply, ZmqRequest } from "./request.ts";

@@ -1,7 +1,7 @@
 /** Opens sessions; loaded with the first one. Joins the process's context for each, and leaves it at its end. */
 import type { UpstreamPlan } from "../../../core/manifest/plan.ts";
 import type { Session } from "../../../core/upstream/contract.ts";
-import { loadCodec } from "../codec.ts";
+import { loadCodec } from "../../codec/codec.ts";
 import { joinContext } from "../context.ts";
 import type { Signer } from "../signature.ts";
 import { signerOf } from "../signer_of.ts";

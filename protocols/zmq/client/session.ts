@@ -9,7 +9,7 @@
 import { randomFillSync } from "node:crypto";
 import type { Attempt, Session } from "../../../core/upstream/contract.ts";
 import { type FailureKind, UpstreamError } from "../../../core/upstream_error.ts";
-import type { Codec } from "../codec.ts";
+import type { Codec } from "../../codec/codec.ts";
 import { type Layout, Parts } from "../envelope.ts";
 import type { MonitorEvent } from "../monitor.ts";
 import { Received } from "../receive_memory.ts";
