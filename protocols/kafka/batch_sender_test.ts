@@ -32,7 +32,13 @@ Deno.test("BatchSender and produce() against a broker", async (t) => {
 
   const clientOf = async (topic: string, acks = -1) => {
     await kafka.createTopic(topic);
-    const connection = { clientId: "test", bootstrapBrokers: [...kafka.brokers] };
+    const connection = {
+      clientId: "test",
+      brokers: kafka.brokers.map((broker) => {
+        const [host, port] = broker.split(":");
+        return { host: host!, port: Number(port) };
+      }),
+    };
     const limits = { acksMs: 5000, silenceMs: 10_000, connectMs: 5000 };
     const client = new ProducerClient({ connection, topic, acks, ...limits });
     await client.refresh();

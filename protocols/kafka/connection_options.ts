@@ -1,6 +1,6 @@
 /** How the brokers of a manifest are reached, as the client library takes it; the same for streams and listeners. */
 import { readFile } from "node:fs/promises";
-import type { SASLOptions } from "@platformatic/kafka";
+import type { Broker, SASLOptions } from "@platformatic/kafka";
 import type { KafkaListenerPlan, StreamPlan } from "../../core/manifest/plan.ts";
 
 type KafkaSinkPlan = NonNullable<StreamPlan["kafka"]>;
@@ -8,10 +8,11 @@ type KafkaSinkPlan = NonNullable<StreamPlan["kafka"]>;
 /** What both sides say of their brokers. */
 export type BrokersPlan = Pick<KafkaSinkPlan & KafkaListenerPlan, "brokers" | "tls" | "sasl">;
 
-/** What every client of the library is made with. */
+/** What every client is made with. */
 export interface ConnectionOptions {
   clientId: string;
-  bootstrapBrokers: string[];
+  /** To begin with. */
+  brokers: readonly Broker[];
   tls?: { ca?: string; cert?: string; key?: string };
   tlsServerName?: string;
   sasl?: SASLOptions;
@@ -24,7 +25,7 @@ export async function connectionOptions(plan: BrokersPlan, clientId: string): Pr
   const [ca, cert, key] = tls ? await Promise.all([tls.ca, tls.cert, tls.key].map(read)) : [];
   return {
     clientId,
-    bootstrapBrokers: brokerNames(plan),
+    brokers: brokersOf(plan),
     ...(tls ? { tls: { ...(ca ? { ca } : {}), ...(cert ? { cert } : {}), ...(key ? { key } : {}) } } : {}),
     ...(tls?.serverName ? { tlsServerName: tls.serverName } : {}),
     ...(sasl
@@ -39,13 +40,19 @@ export async function connectionOptions(plan: BrokersPlan, clientId: string): Pr
   };
 }
 
-/** `host:port` of each; throws TypeError for a socket file, which Kafka does not have. */
-export function brokerNames({ brokers }: Pick<BrokersPlan, "brokers">): string[] {
+/** `host:port` of each. Throws as {@link connectionOptions} rejects. */
+export function brokerNames(plan: Pick<BrokersPlan, "brokers">): string[] {
+  return brokersOf(plan).map(({ host, port }) =>
+    host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`
+  );
+}
+
+/** Throws TypeError for a socket file, which Kafka does not have. */
+function brokersOf({ brokers }: Pick<BrokersPlan, "brokers">): Broker[] {
   return brokers.map((broker) => {
     if (broker.transport !== "tcp") {
       throw new TypeError(`Cannot reach Kafka by ${broker.path}: it has no socket files`);
     }
-    const { hostname, port } = broker;
-    return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
+    return { host: broker.hostname, port: broker.port };
   });
 }

@@ -1,11 +1,12 @@
 /**
- * The requests that a member of a consumer group sends, and the connections they go over. The only file that knows the
- * library: of it the connections, the codecs of the protocol and the compressions are used, not its consumer, which
+ * The requests that a member of a consumer group sends, and the connections they go over. Of the
+ * library the connections, the codecs of the protocol and the compressions are used, not its consumer, which
  * rejoins a group by itself before anybody could end what is in flight. Everything has a time limit, nothing is tried
  * twice: whoever asks decides what a failure means. Waiting fetches have connections of their own.
  */
 import * as kafka from "@platformatic/kafka";
 import { Buffer } from "node:buffer";
+import { type Api, brokerPool, negotiateApis } from "./broker_pool.ts";
 import type { ConnectionOptions } from "./connection_options.ts";
 import {
   ClientError,
@@ -70,11 +71,6 @@ export interface Wanted {
 
 type FetchResponse = Awaited<ReturnType<kafka.Consumer["fetch"]>>;
 type FetchedPartition = FetchResponse["responses"][number]["partitions"][number];
-type Api = {
-  readonly version: number;
-  // deno-lint-ignore no-explicit-any
-  async(connection: kafka.Connection, ...values: any[]): Promise<any>;
-};
 
 /** Longest wait for the answer to a request that does not wait for anything itself. */
 const requestMs = 10_000;
@@ -316,15 +312,12 @@ export class ConsumerClient {
   }
 
   #pool(): kafka.ConnectionPool {
-    const { connection: { clientId, bootstrapBrokers: _, ...options }, rebalanceMs } = this.#options;
-    const pool = new kafka.ConnectionPool(clientId, {
-      ...{ ...options, connectTimeout: connectMs },
-      // What waits shorter has a limit of its own.
+    const { connection, rebalanceMs } = this.#options;
+    // What waits shorter has a limit of its own.
+    return brokerPool(connection, {
+      connectTimeout: connectMs,
       requestTimeout: rebalanceMs + 2 * requestMs,
     });
-    // An error event that nobody hears would end the process.
-    pool.on("connecting", ({ connection }) => connection.on("error", () => {}));
-    return pool;
   }
 
   async #findCoordinator(): Promise<kafka.Broker> {
@@ -338,7 +331,7 @@ export class ConsumerClient {
   }
 
   #anyBroker(): readonly kafka.Broker[] {
-    const known = this.#options.connection.bootstrapBrokers.map(brokerOf);
+    const known = [...this.#options.connection.brokers];
     for (const broker of this.#brokers.values()) {
       if (!known.some(({ host, port }) => host === broker.host && port === broker.port)) known.push(broker);
     }
@@ -399,36 +392,13 @@ export class ConsumerClient {
 
   /** The newest version that both sides know. */
   async #api(name: string): Promise<Api> {
-    this.#apis ??= await this.#versions();
+    this.#apis ??= await negotiateApis((api, ...values) =>
+      this.#send(this.#control, api, this.#anyBroker(), requestMs, ...values)
+    );
     const api = this.#apis.get(name);
     if (!api) throw new ClientError("trouble", `The brokers do not know the request ${name}`);
     return api;
   }
-
-  async #versions(): Promise<Map<string, Api>> {
-    const ask = kafka.apiVersionsV3.api as unknown as Api;
-    const { apiKeys } = await this.#send(
-      this.#control,
-      ask,
-      this.#anyBroker(),
-      requestMs,
-      ...["weir", "1"],
-    );
-    const apis = new Map<string, Api>();
-    for (const { name, minVersion, maxVersion } of apiKeys) {
-      for (let version = maxVersion; version >= minVersion && !apis.has(name); version--) {
-        const module = `${name.slice(0, 1).toLowerCase()}${name.slice(1)}V${version}`;
-        const found = (kafka as unknown as Record<string, { api: Api } | undefined>)[module];
-        if (found) apis.set(name, found.api);
-      }
-    }
-    return apis;
-  }
-}
-
-function brokerOf(address: string): kafka.Broker {
-  const at = address.lastIndexOf(":");
-  return { host: address.slice(0, at).replace(/^\[(.*)\]$/, "$1"), port: Number(address.slice(at + 1)) };
 }
 
 const attribute = { transactional: 16, control: 32 };

@@ -5,6 +5,7 @@
  * after the other, and writing may take long.
  */
 import * as kafka from "@platformatic/kafka";
+import { type Api, brokerPool, negotiateApis } from "./broker_pool.ts";
 import type { ConnectionOptions } from "./connection_options.ts";
 import { produce, type ProducedAnswer, type ProducedBatch } from "./produce_request.ts";
 
@@ -28,11 +29,6 @@ export interface ProducerClientOptions {
   readonly connectMs: number;
 }
 
-type Api = {
-  readonly version: number;
-  // deno-lint-ignore no-explicit-any
-  async(connection: kafka.Connection, ...values: any[]): Promise<any>;
-};
 type Metadata = {
   brokers: Array<kafka.Broker & { nodeId: number }>;
   topics: Array<{ errorCode: number; partitions: Array<{ partitionIndex: number; leaderId: number }> }>;
@@ -47,7 +43,6 @@ export class ProducerClient {
   readonly #options: ProducerClientOptions;
   readonly #questions: kafka.ConnectionPool;
   readonly #writes: kafka.ConnectionPool;
-  readonly #bootstrap: readonly kafka.Broker[];
   #versions: Promise<ReadonlyMap<string, Api>> | undefined;
   #topic: Topic | undefined;
   #refreshing: Promise<Topic> | undefined;
@@ -59,7 +54,6 @@ export class ProducerClient {
     const { silenceMs } = options;
     this.#questions = this.#pool(Math.min(silenceMs, questionMs));
     this.#writes = this.#pool(silenceMs);
-    this.#bootstrap = options.connection.bootstrapBrokers.map(brokerOf);
   }
 
   /** What was known last. */
@@ -121,14 +115,8 @@ export class ProducerClient {
   }
 
   #pool(silenceMs: number): kafka.ConnectionPool {
-    const { connection: { clientId, bootstrapBrokers: _, ...options }, connectMs } = this.#options;
-    const pool = new kafka.ConnectionPool(clientId, {
-      ...options,
-      ...{ connectTimeout: connectMs, requestTimeout: silenceMs },
-    });
-    // An error event that nobody hears would end the process.
-    pool.on("connecting", ({ connection }) => connection.on("error", () => {}));
-    return pool;
+    const { connection, connectMs } = this.#options;
+    return brokerPool(connection, { connectTimeout: connectMs, requestTimeout: silenceMs });
   }
 
   // deno-lint-ignore no-explicit-any -- the codecs of the library check what they read
@@ -138,7 +126,7 @@ export class ProducerClient {
   }
 
   async #answered<T>(question: (connection: kafka.Connection) => Promise<T>): Promise<T> {
-    const known = this.#topic ? [...this.#bootstrap, ...this.#topic.brokers.values()] : this.#bootstrap;
+    const known = [...this.#options.connection.brokers, ...this.#topic?.brokers.values() ?? []];
     const first = this.#turn % known.length;
     try {
       const order = [...known.slice(first), ...known.slice(0, first)];
@@ -150,7 +138,9 @@ export class ProducerClient {
   }
 
   async #api(name: Asked | "Produce"): Promise<Api> {
-    const versions = this.#versions ??= this.#negotiate();
+    const versions = this.#versions ??= negotiateApis((api, ...values) =>
+      this.#answered((connection) => api.async(connection, ...values))
+    );
     try {
       const api = (await versions).get(name);
       if (!api) throw new Error(`The brokers do not know the request ${name} as it is known here`);
@@ -159,21 +149,6 @@ export class ProducerClient {
       if (this.#versions === versions) this.#versions = undefined;
       throw error;
     }
-  }
-
-  /** The newest versions that both sides know. */
-  async #negotiate(): Promise<ReadonlyMap<string, Api>> {
-    const ask = kafka.apiVersionsV3.api as unknown as Api;
-    const { apiKeys } = await this.#answered((connection) => ask.async(connection, "weir", "1"));
-    const apis = new Map<string, Api>();
-    for (const { name, minVersion, maxVersion } of apiKeys) {
-      for (let version = maxVersion; version >= minVersion && !apis.has(name); version--) {
-        const module = `${name.slice(0, 1).toLowerCase()}${name.slice(1)}V${version}`;
-        const found = (kafka as unknown as Record<string, { api: Api } | undefined>)[module];
-        if (found) apis.set(name, found.api);
-      }
-    }
-    return apis;
   }
 }
 
@@ -187,9 +162,4 @@ async function shut(pool: kafka.ConnectionPool, flush: boolean): Promise<void> {
   await Promise.race([closed, new Promise<void>((resolve) => timer = setTimeout(resolve, closeMs))]);
   clearTimeout(timer);
   for (const { socket } of connections) socket?.destroy();
-}
-
-function brokerOf(address: string): kafka.Broker {
-  const at = address.lastIndexOf(":");
-  return { host: address.slice(0, at).replace(/^\[(.*)\]$/, "$1"), port: Number(address.slice(at + 1)) };
 }

@@ -1,30 +1,14 @@
 /** What comes twice: never what a sink with numbers sends again, whatever it loses on the way. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import type { Log } from "../../core/context.ts";
-import type { StreamPlan } from "../../core/manifest/plan.ts";
 import { type OutgoingRecord, type Sink, SinkError } from "../../core/stream/contract.ts";
 import { type RunningKafka, startKafka } from "../../tests/kafka.ts";
 import { freePorts } from "../../tests/provision.ts";
-import { makeKafkaSink } from "./producer.ts";
+import { sinkOf } from "./testdata/sink_of.ts";
 import { murmur2 } from "./murmur2.ts";
 import { CuttingProxy } from "./testdata/cutting_proxy.ts";
 
 const range = { from: 21_200, to: 21_300 };
-
-type KafkaPlan = NonNullable<StreamPlan["kafka"]>;
-
-function sinkOf(brokers: readonly string[], plan: Partial<KafkaPlan>, timeoutMs = 30_000): Sink {
-  const kafka: KafkaPlan = {
-    brokers: brokers.map((broker) => {
-      const [hostname, port] = broker.split(":");
-      return { transport: "tcp" as const, hostname: hostname!, port: Number(port) };
-    }),
-    ...{ topic: "t", acks: "all", compression: "none", idempotent: true, tls: null, sasl: null },
-    ...plan,
-  };
-  return makeKafkaSink({ name: "test", plan: { kafka } as StreamPlan, timeoutMs, log: {} as Log });
-}
 
 let sequence = 0;
 /** Records of which each is its own key. */

@@ -1,34 +1,11 @@
 import assert from "node:assert/strict";
 import { type OutgoingRecord, type Sink, SinkError } from "../../core/stream/contract.ts";
-import type { StreamPlan } from "../../core/manifest/plan.ts";
-import type { Log } from "../../core/context.ts";
 import { type RunningKafka, startKafka } from "../../tests/kafka.ts";
-import { makeKafkaSink } from "./producer.ts";
+import { sinkOf } from "./testdata/sink_of.ts";
 
 const range = { from: 21_000, to: 21_200 };
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
-
-type KafkaPlan = NonNullable<StreamPlan["kafka"]>;
-
-/** A log on which nothing may be written. */
-const silent = new Proxy({}, {
-  get: (_target, name) => () => {
-    throw new Error(`${String(name)}() of the log was called`);
-  },
-}) as Log;
-
-function sinkOf(brokers: readonly string[], plan: Partial<KafkaPlan>, timeoutMs = 30_000): Sink {
-  const kafka: KafkaPlan = {
-    brokers: brokers.map((broker) => {
-      const [hostname, port] = broker.split(":");
-      return { transport: "tcp" as const, hostname: hostname!, port: Number(port) };
-    }),
-    ...{ topic: "t", acks: "all", compression: "none", idempotent: true, tls: null, sasl: null },
-    ...plan,
-  };
-  return makeKafkaSink({ name: "test", plan: { kafka } as StreamPlan, timeoutMs, log: silent });
-}
 
 let sequence = 0;
 function record(value: string, more: Partial<OutgoingRecord> = {}): OutgoingRecord {
